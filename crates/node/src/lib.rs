@@ -1,0 +1,3 @@
+//! The node role.
+
+pub mod host;
