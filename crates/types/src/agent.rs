@@ -10,11 +10,16 @@
 //!
 //! A slice is level, not edge: it says what must be true. A `full` one replaces all that the node holds,
 //! a partial one replaces the objects it names. Slices carry the store's lineage and revision; within one
-//! lineage a node refuses a revision below the one it holds. A full resync is always correct.
+//! lineage a node refuses a revision below the one it holds, and it refuses a partial slice of a lineage
+//! other than the one it holds: the controller answers either refusal with a full slice, or with
+//! nothing when a newer one is under way. A full resync is always correct. The node acknowledges each
+//! slice that it stored with an [`Observation`] whose `held` names it.
 //!
 //! An object is never removed because it is *not* mentioned: its removal is a desired state of its own
 //! ([`State::Absent`]), which the node makes true and reports as [`Phase::Absent`]. So a controller that
 //! lost its memory cannot make a node destroy anything.
+//!
+//! Heartbeats are WebSocket pings, which carry no JSON; any frame counts as a sign of life.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,7 +47,8 @@ pub const HEARTBEAT_SECONDS: u64 = 6;
 /// Largest message, in bytes.
 pub const MESSAGE_LIMIT: usize = 64 << 20;
 
-/// The bytes that a node signs with its key: the nonce bound to protocol and agent.
+/// The bytes that a node signs with its key: the nonce bound to protocol and agent. The key of the HMAC
+/// is the text of the agent's token as it stands; the proof is sent in lower-case hexadecimal.
 pub fn proof_input(nonce: &str, agent: Id) -> String {
     format!("freehold-agent/{PROTOCOL}/{agent}/{nonce}")
 }
@@ -252,7 +258,8 @@ pub struct Machine {
     pub nics: Vec<Nic>,
     pub seed: Seed,
     pub power: Power,
-    /// How often the guest was asked to reboot, ever; each is done once.
+    /// How often the guest was asked to reboot, ever; each is done once. A node that meets the machine
+    /// for the first time takes this and `resets` as done.
     pub reboots: u64,
     /// How often the machine was reset hard, ever; each is done once.
     pub resets: u64,
@@ -287,6 +294,7 @@ pub struct Seed {
 /// down stays down until someone starts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Power {
+    /// Starts at 1, so that a node that knows nothing of the machine applies the first target.
     pub serial: u64,
     pub target: PowerTarget,
 }
