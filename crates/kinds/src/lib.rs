@@ -1,1 +1,37 @@
-//! placeholder
+//! The functional core of the cloud: one folder per resource kind, and one line each in the registry.
+//!
+//! Everything here is a pure function of data. A handler takes a snapshot and a request, and gives a
+//! transaction and what to answer; it starts no work, waits for nothing, and sees no host. What a node
+//! must do follows from the objects (`slice`), what remains to be done by the controller from `finalize`.
+
+pub mod access;
+pub mod adapter;
+pub mod agent;
+pub mod antiaffinity;
+pub mod compute;
+pub mod cost;
+pub mod crud;
+pub mod environment;
+pub mod key;
+pub mod kind;
+pub mod password;
+pub mod placed;
+pub mod registry;
+pub mod route;
+pub mod text;
+
+pub mod hypervisor;
+pub mod image;
+pub mod instance;
+pub mod mail;
+pub mod network;
+pub mod pool;
+pub mod project;
+pub mod region;
+pub mod session;
+pub mod subnet;
+pub mod team;
+pub mod token;
+pub mod user;
+pub mod volume;
+pub mod zone;

@@ -1,0 +1,68 @@
+//! Operations on regions.
+
+use freehold_store::{Key, Transaction};
+use freehold_types::{ApiError, Id, wire};
+use freehold_web::openapi::schema_of;
+
+use super::Region;
+use crate::pool::Pool;
+use crate::route::{Call, Outcome, Permission::{Account, Operator}, Row, Success};
+use crate::{crud, text};
+
+pub const ROWS: &[Row] = &[
+    Row::new("GET", "/region", "list_regions", Account, Success::Model(schema_of::<Vec<Id>>), crud::list::<Region>)
+        .query(crud::LIST),
+    Row::new("POST", "/region", "create_region", Operator, Success::Created(schema_of::<wire::Region>), create)
+        .body(schema_of::<wire::Region>),
+    Row::new(
+        "GET",
+        "/region/{regionId}",
+        "read_region",
+        Account,
+        Success::Model(schema_of::<wire::Region>),
+        crud::read::<Region>,
+    ),
+    Row::new(
+        "PUT",
+        "/region/{regionId}",
+        "update_region",
+        Operator,
+        Success::Model(schema_of::<wire::Region>),
+        crud::update::<Region>,
+    )
+    .body(schema_of::<wire::RegionUpdate>),
+    Row::new("DELETE", "/region/{regionId}", "delete_region", Operator, Success::Done, crud::delete::<Region>),
+    Row::new(
+        "PATCH",
+        "/region/{regionId}/pool/{poolId}/default",
+        "set_region_default_storage_pool",
+        Operator,
+        Success::Done,
+        set_default_pool,
+    ),
+];
+
+fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let wire::Region { name, description, domain, .. } = call.body()?;
+    text::name("region", &name)?;
+    if domain.is_empty() {
+        return Err(ApiError::malformed("the region needs a `domain`"));
+    }
+    text::domain("domain", &domain)?;
+    crud::refuse_taken::<Region>(call.snapshot, &Region::name_claim(&name), None, &name)?;
+    let id = Id::generate();
+    let description = text::description(description)?;
+    let mut transaction = Transaction::default();
+    transaction.create(id, Region { name, description, domain, default_pool: None }, call.now);
+    Ok(Outcome::object(transaction, Key::of::<Region>(id)))
+}
+
+fn set_default_pool(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let (region, pool) = (call.object::<Region>(0)?, call.object::<Pool>(1)?);
+    if pool.spec.region != region.id() {
+        return Err(crate::route::not_found::<Pool>(pool.id()));
+    }
+    let mut transaction = Transaction::default();
+    transaction.update(region, Region { default_pool: Some(pool.id()), ..region.spec.clone() });
+    Ok(Outcome::done(transaction))
+}
