@@ -3,7 +3,8 @@
 //! Text frames, one JSON message each. Flow:
 //!
 //! 1. controller: [`ToNode::Challenge`] with a random nonce;
-//! 2. node: [`ToController::Hello`] with HMAC-SHA-256 of the nonce under its key (see [`proof_input`]);
+//! 2. node: [`ToController::Hello`] with a proof: HMAC-SHA-256 in lower-case hexadecimal, of
+//!    [`proof_input`], under the SHA-256 digest of its key's text (the controller keeps only that digest);
 //! 3. controller: [`ToNode::Welcome`], or [`ToNode::Refused`] and close;
 //! 4. node: [`ToController::Facts`], then [`ToController::Observed`] with `full: true`;
 //! 5. controller: [`ToNode::Slice`] with `full: true`, then one per change.
@@ -48,7 +49,7 @@ pub const HEARTBEAT_SECONDS: u64 = 6;
 pub const MESSAGE_LIMIT: usize = 64 << 20;
 
 /// The bytes that a node signs with its key: the nonce bound to protocol and agent. The key of the HMAC
-/// is the text of the agent's token as it stands; the proof is sent in lower-case hexadecimal.
+/// is the 32 bytes of the SHA-256 digest of the text of the agent's token.
 pub fn proof_input(nonce: &str, agent: Id) -> String {
     format!("freehold-agent/{PROTOCOL}/{agent}/{nonce}")
 }
