@@ -1,3 +1,20 @@
-//! The node role.
+//! The node role: what Freehold runs on each machine that it owns.
+//!
+//! A node dials the controller, keeps the desired objects that it is sent in a durable ledger, and makes
+//! its host what the ledger says, with or without the controller. Start at [`Node`]; the host's
+//! subsystems are in [`host`], each real and simulated.
 
+mod backoff;
+mod board;
+mod config;
+mod converge;
 pub mod host;
+mod ledger;
+mod role;
+mod session;
+mod stop;
+
+pub use board::{Link, Status};
+pub use config::{Accel, ConfigError, NodeConfig};
+pub use ledger::LedgerError;
+pub use role::{Node, NodeError, Refused, SimulatedNode};

@@ -1,0 +1,266 @@
+//! A node, assembled: ledger, converge loop, session and status file.
+//!
+//! A node runs two tasks (three with a status file), which belong to the [`Node`]: dropping it ends them,
+//! [`Node::stop`] ends them gently and within a bound.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use freehold_types::agent::Slice;
+use freehold_types::wire::AgentType;
+use freehold_types::{Id, Secret};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id as TaskId, JoinSet};
+
+use crate::board::{Board, Link, Status};
+use crate::config::{ConfigError, NodeConfig};
+use crate::converge::{Command, Converge, Settings};
+use crate::host::Host;
+use crate::ledger::{Ledger, LedgerError};
+use crate::session::{Endpoint, Identity, Session, tls};
+use crate::stop::Stop;
+
+mod status;
+
+/// How long the tasks of a node may take to end; work on machines is given ten seconds of it.
+const STOP: Duration = Duration::from_secs(15);
+
+/// Why a node cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("node: the {task} ended by a fault, which the log tells; it is started again by its supervisor")]
+    Fault { task: &'static str },
+}
+
+/// A slice that a node must not follow: older than what it holds, or partial without the base for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "revision {revision} of lineage {lineage} cannot follow the revision {held} that the node holds; send a full slice"
+)]
+pub struct Refused {
+    pub lineage: Id,
+    pub revision: u64,
+    /// Revision held, of whichever lineage; 0 when nothing is held.
+    pub held: u64,
+}
+
+/// A node on a simulated host that speaks the real protocol; its ledger lasts as long as it does.
+#[derive(Debug, Clone)]
+pub struct SimulatedNode {
+    pub agent: Id,
+    pub key: Secret<String>,
+    /// URL of the controller; without one the node is given slices by [`Node::deliver`] alone.
+    pub controller: Option<String>,
+    pub role: AgentType,
+    /// Directory of a real ledger, for tests of restarts.
+    pub state: Option<PathBuf>,
+    /// How many objects are worked on at a time, images apart.
+    pub parallel: usize,
+    /// How often everything is looked at anew.
+    pub observe_every: Duration,
+}
+
+impl SimulatedNode {
+    /// A node with the defaults of a real one.
+    pub fn new(agent: Id, key: Secret<String>, controller: impl Into<String>) -> Self {
+        Self { controller: Some(controller.into()), ..Self::detached(agent, key) }
+    }
+
+    /// A node without a controller.
+    pub fn detached(agent: Id, key: Secret<String>) -> Self {
+        Self {
+            agent,
+            key,
+            controller: None,
+            role: AgentType::Hypervisor,
+            state: None,
+            parallel: 8,
+            observe_every: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    board: Arc<Board>,
+    commands: mpsc::Sender<Command>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    names: BTreeMap<TaskId, &'static str>,
+}
+
+impl Node {
+    /// Runs a node until `shutdown` completes, then ends its work within a bound.
+    ///
+    /// # Errors
+    /// When the configuration or the state directory cannot be used, or a task of the node ended by a
+    /// fault. A controller that cannot be reached is no error: the node goes on from its ledger.
+    pub async fn run(
+        config: &NodeConfig,
+        host: Host,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), NodeError> {
+        let mut node = Self::start(config, host)?;
+        let result = tokio::select! {
+            () = shutdown => Ok(()),
+            fault = node.fault() => Err(fault),
+        };
+        node.stop().await;
+        result
+    }
+
+    /// Starts a node from its configuration; must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Node::run`], before anything was begun.
+    pub fn start(config: &NodeConfig, host: Host) -> Result<Self, NodeError> {
+        config.validate()?;
+        let endpoint = config.endpoint()?;
+        let authorities = config.ca_file.as_deref();
+        let tls = tls(&endpoint, authorities).map_err(|reason| ConfigError::Authorities {
+            path: authorities.unwrap_or(Path::new("(those of the operating system)")).to_owned(),
+            reason,
+        })?;
+        let identity = Identity {
+            agent: config.agent,
+            key: config.load_key()?,
+            role: config.role,
+            endpoint,
+            tls,
+            address: config.address,
+            features: Vec::new(),
+        };
+        let settings = Settings {
+            parallel: config.parallel,
+            parallel_images: config.parallel_images,
+            observe_every: config.observe_every(),
+        };
+        let ledger = Ledger::open(&config.state)?;
+        let mut node = Self::assemble(config.agent, Some(identity), settings, ledger, host);
+        let board = Arc::clone(&node.board);
+        let stop = Stop::new(node.stop.subscribe());
+        node.spawn("status", status::keep(NodeConfig::status_file(&config.state), board, stop));
+        Ok(node)
+    }
+
+    /// Starts a simulated node; must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the controller's URL or the state directory cannot be used.
+    pub fn simulated(setup: SimulatedNode, host: Host) -> Result<Self, NodeError> {
+        let SimulatedNode { agent, key, controller, role, state, parallel, observe_every } = setup;
+        let identity = match controller {
+            None => None,
+            Some(controller) => {
+                let endpoint = Endpoint::parse(&controller).map_err(ConfigError::Controller)?;
+                let tls = tls(&endpoint, None).map_err(ConfigError::Controller)?;
+                Some(Identity { agent, key, role, endpoint, tls, address: None, features: Vec::new() })
+            }
+        };
+        let ledger = state.map_or_else(|| Ok(Ledger::in_memory()), |state| Ledger::open(&state))?;
+        let settings = Settings { parallel, parallel_images: 2, observe_every };
+        Ok(Self::assemble(agent, identity, settings, ledger, host))
+    }
+
+    /// The node as it is now.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+
+    /// Waits until the node is as asked, and returns it as it was then.
+    pub async fn wait_until(&self, mut is: impl FnMut(&Status) -> bool) -> Status {
+        let mut changes = self.board.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let status = self.status();
+            // The board outlives this call, so its changes do not end.
+            if is(&status) || changes.changed().await.is_err() {
+                return status;
+            }
+        }
+    }
+
+    /// Hands a slice to the node as if its controller had sent it; returns when it is durable.
+    ///
+    /// # Errors
+    /// When the node must not follow it.
+    pub async fn deliver(&self, slice: Slice) -> Result<(), Refused> {
+        let (lineage, revision) = (slice.lineage, slice.revision);
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Slice { slice, reply }).await;
+        let stopped = Refused { lineage, revision, held: self.status().held.map_or(0, |(_, held)| held) };
+        if sent.is_err() {
+            return Err(stopped);
+        }
+        answer.await.map_err(|_| stopped)?.map_err(|refused| Refused {
+            lineage: refused.lineage,
+            revision: refused.revision,
+            held: refused.held,
+        })
+    }
+
+    /// Ends the node: nothing new is begun, work on machines may end, the rest is cut off.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let ended =
+            tokio::time::timeout(STOP, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("the node did not end in time and is cut off");
+        }
+        self.tasks.shutdown().await;
+    }
+
+    /// Completes when a task of the node ends though it was not told to.
+    async fn fault(&mut self) -> NodeError {
+        let ended = self.tasks.join_next_with_id().await;
+        let id = match &ended {
+            Some(Ok((id, ()))) => Some(*id),
+            Some(Err(error)) => Some(error.id()),
+            None => None,
+        };
+        let task = id.and_then(|id| self.names.get(&id)).copied().unwrap_or("node");
+        if let Some(Err(error)) = ended {
+            tracing::error!(task, %error, "a task of the node ended by a fault");
+        }
+        NodeError::Fault { task }
+    }
+
+    fn assemble(
+        agent: Id,
+        identity: Option<Identity>,
+        settings: Settings,
+        ledger: Ledger,
+        host: Host,
+    ) -> Self {
+        let link = if identity.is_some() { Link::Dialling } else { Link::None };
+        let board = Arc::new(Board::new(agent, link));
+        let (stop, stopped) = watch::channel(false);
+        let stopped = Stop::new(stopped);
+        let (commands, requests) = mpsc::channel(4);
+        let mut node = Self {
+            board: Arc::clone(&board),
+            commands: commands.clone(),
+            stop,
+            tasks: JoinSet::new(),
+            names: BTreeMap::new(),
+        };
+        let converge = Converge::new(host.clone(), settings, ledger, Arc::clone(&board), stopped.clone());
+        node.spawn("converge loop", converge.run(requests));
+        if let Some(identity) = identity {
+            node.spawn("session", Session { identity, host, board, commands, stop: stopped }.run());
+        }
+        node
+    }
+
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(task).id();
+        self.names.insert(id, name);
+    }
+}
