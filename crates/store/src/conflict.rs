@@ -25,4 +25,7 @@ pub enum Conflict {
     /// It would use more of something than there is.
     #[error("{target} would be used beyond its limit of {resource}")]
     Exhausted { target: Id, resource: &'static str },
+    /// It writes an object of a kind that is not in the registry.
+    #[error("{0} is of a kind that this store was not opened with; add the kind to its registry")]
+    Unregistered(Key),
 }

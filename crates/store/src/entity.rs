@@ -41,12 +41,13 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Sen
         Vec::new()
     }
 
-    /// What it uses of whom; summed up per target by the snapshot.
+    /// What it uses of whom; summed up per target by the snapshot. A sum that cannot be counted is refused.
     fn usage(&self) -> Vec<(Id, Amounts)> {
         Vec::new()
     }
 
-    /// Its group and place among the group's members, lowest first, given what is used of it.
+    /// Its group and place among the group's members, lowest first, given what is used of it. Asked only
+    /// where [`Entity::RANKED`] says so; ids must then be unique among all ranked kinds.
     fn rank(&self, usage: &Amounts) -> Option<(Id, u64)> {
         let _ = usage;
         None
@@ -110,6 +111,16 @@ impl Amounts {
             memory: self.memory.saturating_add(other.memory),
             storage: self.storage.saturating_add(other.storage),
         }
+    }
+
+    /// Sum, or the name of the amount that is too large to be counted.
+    pub(crate) fn checked_plus(self, other: Self) -> Result<Self, &'static str> {
+        Ok(Self {
+            instances: self.instances.checked_add(other.instances).ok_or("instances")?,
+            vcpus: self.vcpus.checked_add(other.vcpus).ok_or("vcpus")?,
+            memory: self.memory.checked_add(other.memory).ok_or("memory")?,
+            storage: self.storage.checked_add(other.storage).ok_or("storage")?,
+        })
     }
 
     /// Difference; stays at zero instead of wrapping.

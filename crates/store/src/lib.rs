@@ -21,13 +21,16 @@ mod snapshot;
 mod store;
 mod transaction;
 mod watch;
+mod writer;
 
-pub use backend::{Backend, BackendError, LogEntry, LogQuery, memory::Memory, sqlite::Sqlite};
+pub use backend::{
+    Backend, BackendError, Loaded, LogEntry, LogQuery, Record, memory::Memory, sqlite::Sqlite,
+};
 pub use conflict::Conflict;
 pub use entity::{Amounts, Entity, OnDelete, Reference};
 pub use object::{AnyObject, Key, Meta, Object};
-pub use registry::Registry;
-pub use seal::Sealer;
+pub use registry::{DecodeError, Registry};
+pub use seal::{SealError, Sealer};
 pub use snapshot::Snapshot;
 pub use store::{CommitError, Committed, OpenError, Store};
 pub use transaction::{Actor, Transaction};

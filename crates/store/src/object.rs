@@ -34,12 +34,13 @@ impl fmt::Display for Key {
 pub struct Meta {
     #[serde(skip, default = "no_id")]
     pub id: Id,
-    /// Revision of the store at the last write of this object.
+    /// Revision of the store at the last write of this object; zero until it is stored.
     #[serde(skip)]
     pub revision: u64,
-    /// Grows with each change of the specification.
+    /// Grows with each change of the specification and of the deletion mark.
     pub generation: u64,
     pub created_at: Timestamp,
+    /// When the generation last grew. Does not go back when the clock does.
     pub updated_at: Timestamp,
     /// Since when it is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +102,8 @@ pub trait AnyObject: Any + Debug + Send + Sync {
     fn document(&self) -> Result<String, serde_json::Error>;
     /// The same object with the metadata that the store assigns.
     fn with_meta(&self, meta: Meta) -> Arc<dyn AnyObject>;
+    /// Changes the metadata in place.
+    fn set_meta(&mut self, meta: Meta);
     fn as_any(&self) -> &dyn Any;
     /// Whether specification and deletion mark are those of the other.
     fn same_spec(&self, other: &dyn AnyObject) -> bool;
@@ -149,7 +152,7 @@ impl<E: Entity> AnyObject for Object<E> {
     }
 
     fn rank(&self, usage: &Amounts) -> Option<(Id, u64)> {
-        self.spec.rank(usage)
+        if E::RANKED { self.spec.rank(usage) } else { None }
     }
 
     fn document(&self) -> Result<String, serde_json::Error> {
@@ -158,6 +161,10 @@ impl<E: Entity> AnyObject for Object<E> {
 
     fn with_meta(&self, meta: Meta) -> Arc<dyn AnyObject> {
         Arc::new(Self { meta, spec: self.spec.clone(), status: self.status.clone() })
+    }
+
+    fn set_meta(&mut self, meta: Meta) {
+        self.meta = meta;
     }
 
     fn as_any(&self) -> &dyn Any {

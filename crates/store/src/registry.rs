@@ -32,7 +32,9 @@ pub struct Registry {
 pub enum DecodeError {
     #[error("this version does not know the kind `{0}`; start the version that wrote it")]
     UnknownKind(String),
-    #[error("{kind} {id} has schema {found}, newer than the {known} known here; start the version that wrote it")]
+    #[error(
+        "{kind} {id} has schema {found}, newer than the {known} known here; start the version that wrote it"
+    )]
     Newer { kind: String, id: Id, found: u32, known: u32 },
     #[error("{kind} {id} cannot be upgraded: {reason}")]
     Upgrade { kind: String, id: Id, reason: String },

@@ -1,30 +1,22 @@
-//! The store: the current snapshot, the one writer, and the watch.
+//! The store: a handle on the current snapshot, the one writer, and the watch.
 //!
 //! Writers plan on a snapshot and submit the transaction; when somebody was faster, the plan is made again
 //! *inside* the writer, on its head, where nobody can be faster. So a conflict that is reported is real.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::{fmt, panic, thread};
 
-use arc_swap::ArcSwap;
 use freehold_types::{Id, Timestamp};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::backend::{Backend, BackendError, LogEntry, LogQuery, sqlite};
+use crate::backend::{Backend, BackendError, LogEntry, LogQuery, Record, sqlite};
 use crate::conflict::Conflict;
 use crate::registry::{DecodeError, Registry};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Actor, Transaction};
-use crate::watch::{Commit, Event, Recent, Watch};
-
-/// Largest number of transactions that share one fsync.
-const GROUP: usize = 256;
-
-/// Requests that wait for the writer before submitters are held back.
-const QUEUE: usize = 4_096;
+use crate::watch::{Board, Commit, Event, Watch};
+use crate::writer::{self, Plan, Request, Trim, Writer};
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +37,8 @@ pub enum CommitError {
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// The medium failed, for instance because it is full. It is safe to try again.
-    #[error("the write could not be made durable: {0}")]
-    Backend(Arc<BackendError>),
+    #[error("the write could not be made durable")]
+    Backend(#[source] Arc<BackendError>),
     #[error("the store is closed")]
     Closed,
 }
@@ -58,32 +50,17 @@ pub struct Committed {
     pub snapshot: Arc<Snapshot>,
 }
 
-type Plan = Box<dyn FnOnce(&Snapshot) -> Option<Transaction> + Send>;
-
-enum Request {
-    Write { plan: Plan, actor: Actor, answer: oneshot::Sender<Result<Committed, CommitError>> },
-    Log { query: LogQuery, answer: oneshot::Sender<Result<Vec<LogEntry>, BackendError>> },
-    TrimLog { before: Timestamp, answer: oneshot::Sender<Result<(), BackendError>> },
-    Close { answer: oneshot::Sender<()> },
-}
-
-struct Shared {
-    current: Arc<ArcSwap<Snapshot>>,
-    recent: Mutex<Recent>,
-    events: broadcast::Sender<(Arc<Commit>, Arc<Snapshot>)>,
-}
-
 /// A handle; clones are cheap and share everything.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    board: Arc<Board>,
     requests: mpsc::Sender<Request>,
     path: Option<Arc<Path>>,
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store at revision {}", self.shared.current.load().revision())
+        write!(f, "Store at revision {}", self.board.current().revision())
     }
 }
 
@@ -97,9 +74,8 @@ impl Store {
         let registry = Arc::new(registry);
         let mut snapshot = Snapshot::empty(Arc::clone(&registry), loaded.lineage, loaded.revision);
         let mut upgraded = Vec::new();
-        for record in &loaded.records {
-            let (object, is_upgraded) =
-                registry.decode(&record.kind, record.id, record.revision, record.schema, &record.document)?;
+        for Record { kind, id, revision, schema, document } in loaded.records {
+            let (object, is_upgraded) = registry.decode(&kind, id, revision, schema, &document)?;
             if is_upgraded {
                 upgraded.push(Arc::clone(&object));
             }
@@ -116,23 +92,19 @@ impl Store {
     fn start(backend: impl Backend, snapshot: Snapshot) -> Result<Self, OpenError> {
         let path = backend.path().map(Arc::from);
         let snapshot = Arc::new(snapshot);
-        let shared = Arc::new(Shared {
-            current: Arc::new(ArcSwap::new(Arc::clone(&snapshot))),
-            recent: Mutex::default(),
-            events: broadcast::channel(1_024).0,
-        });
-        let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { backend, head: snapshot, shared: Arc::clone(&shared) };
+        let (board, publisher) = Board::new(Arc::clone(&snapshot));
+        let (requests, queue) = writer::queue();
+        let writer = Writer::new(backend, snapshot, publisher);
         thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
-        Ok(Self { shared, requests, path })
+        Ok(Self { board, requests, path })
     }
 
     /// The current state.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.current.load_full()
+        self.board.current()
     }
 
     /// Commits a transaction as it is.
@@ -144,11 +116,16 @@ impl Store {
     }
 
     /// Plans on the current state and commits; when the state has moved on, plans again inside the writer.
-    /// The plan must be pure. Its extra result is that of the plan that was committed.
+    /// The plan must be pure and quick: others wait for it. Its extra result is that of the plan that was
+    /// committed. A panic in it unwinds here, wherever it ran.
     ///
     /// # Errors
     /// `Ok(Err(_))` is the plan's own refusal; `Err` is a conflict that a fresh plan does not avoid.
-    pub async fn transact<T, E, F>(&self, actor: Actor, plan: F) -> Result<Result<(T, Committed), E>, CommitError>
+    pub async fn transact<T, E, F>(
+        &self,
+        actor: Actor,
+        plan: F,
+    ) -> Result<Result<(T, Committed), E>, CommitError>
     where
         F: Fn(&Snapshot) -> Result<(Transaction, T), E> + Send + 'static,
         T: Send + 'static,
@@ -200,23 +177,17 @@ impl Store {
         let (answer, receiver) = oneshot::channel();
         let request = Request::Write { plan, actor, answer };
         self.requests.send(request).await.map_err(|_| CommitError::Closed)?;
-        receiver.await.map_err(|_| CommitError::Closed)?
+        match receiver.await {
+            Ok(Ok(written)) => written,
+            Ok(Err(payload)) => panic::resume_unwind(payload),
+            Err(_) => Err(CommitError::Closed),
+        }
     }
 
-    /// Watches from a revision, or from now with the state as the first event.
+    /// Watches from a revision, or from now with the state as the first event. A revision that is too long
+    /// ago, or not of this history, begins with the state as well.
     pub fn watch(&self, from: Option<u64>) -> Watch {
-        // Holding `recent` keeps the writer from publishing between the subscription and the look at the past.
-        let recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.shared.events.subscribe();
-        let snapshot = self.shared.current.load_full();
-        let head = snapshot.revision();
-        let pending = match from.and_then(|revision| recent.after(revision, head)) {
-            Some(commits) => {
-                commits.into_iter().map(|commit| Event::Commit(commit, Arc::clone(&snapshot))).collect()
-            }
-            None => VecDeque::from([Event::Reset(snapshot)]),
-        };
-        Watch { pending, receiver, current: Arc::clone(&self.shared.current), seen: head }
+        self.board.watch(from)
     }
 
     /// Waits until the state meets a condition, however long it takes; `None` when the store has closed.
@@ -239,12 +210,13 @@ impl Store {
         self.ask(|answer| Request::Log { query, answer }).await
     }
 
-    /// Forgets the part of the change log before a time.
+    /// Forgets the part of the change log before a time, in pieces that let other writes pass. Goes on only
+    /// while it is awaited.
     ///
     /// # Errors
     /// When the medium fails or the store is closed.
     pub async fn trim_log(&self, before: Timestamp) -> Result<(), CommitError> {
-        self.ask(|answer| Request::TrimLog { before, answer }).await
+        self.ask(|answer| Request::TrimLog(Trim { before, answer })).await
     }
 
     async fn ask<T>(
@@ -253,7 +225,10 @@ impl Store {
     ) -> Result<T, CommitError> {
         let (answer, receiver) = oneshot::channel();
         self.requests.send(request(answer)).await.map_err(|_| CommitError::Closed)?;
-        receiver.await.map_err(|_| CommitError::Closed)?.map_err(|error| CommitError::Backend(Arc::new(error)))
+        receiver
+            .await
+            .map_err(|_| CommitError::Closed)?
+            .map_err(|error| CommitError::Backend(Arc::new(error)))
     }
 
     /// Copies the store to a new file while it is in use. Blocks; call it off the runtime's threads.
@@ -275,109 +250,6 @@ impl Store {
 
     /// The history's identity.
     pub fn lineage(&self) -> Id {
-        self.shared.current.load().lineage()
-    }
-}
-
-struct Writer<B> {
-    backend: B,
-    head: Arc<Snapshot>,
-    shared: Arc<Shared>,
-}
-
-/// A transaction that fits, waiting for its group to be durable.
-struct Applied {
-    commit: Option<Arc<Commit>>,
-    snapshot: Arc<Snapshot>,
-    answer: oneshot::Sender<Result<Committed, CommitError>>,
-}
-
-impl<B: Backend> Writer<B> {
-    fn run(mut self, mut queue: mpsc::Receiver<Request>) {
-        let mut group = Vec::with_capacity(GROUP);
-        while queue.blocking_recv_many(&mut group, GROUP) > 0 {
-            let mut applied = Vec::with_capacity(group.len());
-            let mut closing = None;
-            for request in group.drain(..) {
-                match request {
-                    Request::Write { plan, actor, answer } => {
-                        let head = applied.last().map_or_else(|| Arc::clone(&self.head), |last: &Applied| Arc::clone(&last.snapshot));
-                        applied.extend(apply(&head, plan, &actor, answer));
-                    }
-                    // A receiver that is gone means that nobody waits for the answer any more.
-                    Request::Log { query, answer } => drop(answer.send(self.backend.log(&query))),
-                    Request::TrimLog { before, answer } => drop(answer.send(self.backend.trim_log(before))),
-                    Request::Close { answer } => closing = Some(answer),
-                }
-            }
-            self.finish(applied);
-            if let Some(answer) = closing {
-                drop(self);
-                // A receiver that is gone means that nobody waits for the answer any more.
-                let _ = answer.send(());
-                return;
-            }
-        }
-    }
-
-    /// Makes a group durable, publishes it, and answers.
-    fn finish(&mut self, applied: Vec<Applied>) {
-        let commits: Vec<_> = applied.iter().filter_map(|applied| applied.commit.clone()).collect();
-        if !commits.is_empty()
-            && let Err(error) = self.backend.persist(&commits)
-        {
-            tracing::error!(error = &error as &dyn std::error::Error, "commits could not be made durable");
-            let error = Arc::new(error);
-            for Applied { answer, .. } in applied {
-                // A receiver that is gone means that nobody waits for the answer any more.
-                let _ = answer.send(Err(CommitError::Backend(Arc::clone(&error))));
-            }
-            return;
-        }
-        if let Some(last) = applied.last() {
-            self.head = Arc::clone(&last.snapshot);
-            self.publish(&applied);
-        }
-        for Applied { snapshot, answer, .. } in applied {
-            // A receiver that is gone means that nobody waits for the answer any more.
-            let _ = answer.send(Ok(Committed { revision: snapshot.revision(), snapshot }));
-        }
-    }
-
-    fn publish(&self, applied: &[Applied]) {
-        let mut recent = self.shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.current.store(Arc::clone(&self.head));
-        for applied in applied {
-            if let Some(commit) = &applied.commit {
-                recent.push(Arc::clone(commit));
-                // An error means that nobody watches.
-                let _ = self.shared.events.send((Arc::clone(commit), Arc::clone(&applied.snapshot)));
-            }
-        }
-    }
-}
-
-/// Plans and applies on the head; answers at once when it does not fit.
-fn apply(
-    head: &Arc<Snapshot>,
-    plan: Plan,
-    actor: &Actor,
-    answer: oneshot::Sender<Result<Committed, CommitError>>,
-) -> Option<Applied> {
-    let Some(transaction) = plan(head) else {
-        return Some(Applied { commit: None, snapshot: Arc::clone(head), answer });
-    };
-    match head.apply(&transaction, actor, Timestamp::now()) {
-        Ok((_, commit)) if commit.changes.is_empty() => {
-            Some(Applied { commit: None, snapshot: Arc::clone(head), answer })
-        }
-        Ok((next, commit)) => {
-            Some(Applied { commit: Some(Arc::new(commit)), snapshot: Arc::new(next), answer })
-        }
-        Err(conflict) => {
-            // A receiver that is gone means that nobody waits for the answer any more.
-            let _ = answer.send(Err(conflict.into()));
-            None
-        }
+        self.board.current().lineage()
     }
 }

@@ -6,7 +6,7 @@ use freehold_types::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{Amounts, Entity};
-use crate::object::{AnyObject, Key, Object};
+use crate::object::{AnyObject, Key, Meta, Object};
 
 /// Who writes, from where and why; kept in the change log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,9 +55,9 @@ impl Transaction {
         self.push(Key::of::<E>(id), None, Some(Arc::new(Object::new(id, spec, now))));
     }
 
-    /// Writes an object that was read and changed.
+    /// Writes an object that was read and changed, or made with [`Object::new`].
     pub fn put<E: Entity>(&mut self, object: Object<E>) {
-        self.push(object.key(), Some(object.meta.revision), Some(Arc::new(object)));
+        self.push(object.key(), expected(&object.meta), Some(Arc::new(object)));
     }
 
     /// Replaces the specification of an object.
@@ -81,17 +81,17 @@ impl Transaction {
 
     /// Removes an object.
     pub fn delete<E: Entity>(&mut self, object: &Object<E>) {
-        self.push(object.key(), Some(object.meta.revision), None);
+        self.push(object.key(), expected(&object.meta), None);
     }
 
     /// Removes an object of any kind.
     pub fn delete_any(&mut self, object: &dyn AnyObject) {
-        self.push(object.key(), Some(object.meta().revision), None);
+        self.push(object.key(), expected(object.meta()), None);
     }
 
     /// Demands that an object which is only read is unchanged.
     pub fn expect<E: Entity>(&mut self, object: &Object<E>) {
-        self.expectations.push((object.key(), Some(object.meta.revision)));
+        self.expectations.push((object.key(), expected(&object.meta)));
     }
 
     /// Demands that what is used of `target` is within `limit` after this transaction.
@@ -118,12 +118,20 @@ impl Transaction {
             .clone()
     }
 
-    /// A later write of one object replaces the earlier, but still expects what the earlier did.
+    /// A later write of one object replaces the earlier; what either expects must hold.
     fn push(&mut self, key: Key, expected: Option<u64>, object: Option<Arc<dyn AnyObject>>) {
         if let Some(write) = self.writes.iter_mut().find(|write| write.key == key) {
             write.object = object;
+            if write.expected != expected {
+                self.expectations.push((key, expected));
+            }
         } else {
             self.writes.push(Write { key, expected, object });
         }
     }
+}
+
+/// The revision at which an object was read; `None` when it is not stored yet.
+fn expected(meta: &Meta) -> Option<u64> {
+    (meta.revision != 0).then_some(meta.revision)
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_types::{Id, Timestamp};
 
-use super::{Backend, BackendError, Loaded, LogEntry, LogQuery, Record, log_entries};
-use crate::watch::Commit;
+use super::{Backend, BackendError, Loaded, LogEntry, LogQuery, Record, document, log_entries, page};
+use crate::object::{AnyObject, Key};
+use crate::watch::{Change, Commit};
 
 #[derive(Debug)]
 struct Content {
@@ -22,7 +23,8 @@ pub struct Memory(Arc<Mutex<Content>>);
 
 impl Default for Memory {
     fn default() -> Self {
-        let content = Content { lineage: Id::generate(), revision: 0, records: BTreeMap::new(), log: Vec::new() };
+        let content =
+            Content { lineage: Id::generate(), revision: 0, records: BTreeMap::new(), log: Vec::new() };
         Self(Arc::new(Mutex::new(content)))
     }
 }
@@ -35,23 +37,22 @@ impl Backend for Memory {
     }
 
     fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {
-        let mut content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever can fail comes before the first change.
+        let mut writes = Vec::new();
         for commit in commits {
-            for change in &commit.changes {
-                let key = (change.key.kind.to_owned(), change.key.id);
-                if let Some(object) = &change.after {
-                    let record = Record {
-                        kind: key.0.clone(),
-                        id: key.1,
-                        revision: commit.revision,
-                        schema: object.schema(),
-                        document: object.document()?,
-                    };
-                    content.records.insert(key, record);
-                } else {
-                    content.records.remove(&key);
-                }
+            for Change { key, after, .. } in &commit.changes {
+                let record = after.as_deref().map(|object| record(commit.revision, object)).transpose()?;
+                writes.push(((key.kind.to_owned(), key.id), record));
             }
+        }
+        let mut content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, record) in writes {
+            match record {
+                Some(record) => drop(content.records.insert(key, record)),
+                None => drop(content.records.remove(&key)),
+            }
+        }
+        for commit in commits {
             content.log.extend(log_entries(commit));
             content.revision = commit.revision;
         }
@@ -60,22 +61,25 @@ impl Backend for Memory {
 
     fn log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BackendError> {
         let content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = if query.limit == 0 { 100 } else { query.limit };
-        Ok(content
+        let lines = content
             .log
             .iter()
             .rev()
             .filter(|entry| query.id.is_none_or(|id| id == entry.id))
             .filter(|entry| query.before.is_none_or(|revision| entry.revision < revision))
-            .filter(|entry| !query.without_status || entry.action != "status")
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .cloned()
-            .collect())
+            .filter(|entry| !query.without_status || entry.action != "status");
+        page(query, lines.cloned().map(Ok))
     }
 
-    fn trim_log(&mut self, before: Timestamp) -> Result<(), BackendError> {
+    fn trim_log(&mut self, before: Timestamp) -> Result<bool, BackendError> {
         let mut content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         content.log.retain(|entry| entry.at >= before);
-        Ok(())
+        Ok(false)
     }
+}
+
+fn record(revision: u64, object: &dyn AnyObject) -> Result<Record, BackendError> {
+    let Key { kind, id } = object.key();
+    let document = document(object)?;
+    Ok(Record { kind: kind.to_owned(), id, revision, schema: object.schema(), document })
 }

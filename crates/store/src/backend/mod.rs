@@ -9,6 +9,7 @@ use std::sync::Arc;
 use freehold_types::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::object::{AnyObject, Key};
 use crate::watch::Commit;
 
 /// A document at rest, opened but not decoded.
@@ -38,14 +39,14 @@ pub enum BackendError {
     Locked { path: PathBuf },
     #[error("the store at {path} has format {found}, this version reads {known}")]
     Format { path: PathBuf, found: u32, known: u32 },
-    #[error("{kind} {id} {source}")]
+    #[error("the document of {kind} {id} is sealed")]
     Seal { kind: String, id: Id, source: crate::seal::SealError },
     #[error("the store at {path} cannot be {action}")]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
     #[error("the store at {path} cannot be {action}")]
     Sqlite { path: PathBuf, action: &'static str, source: rusqlite::Error },
-    #[error("a document has no JSON form")]
-    Document(#[from] serde_json::Error),
+    #[error("the document of {kind} {id} has no JSON form")]
+    Document { kind: String, id: Id, source: serde_json::Error },
     #[error("the store is kept in memory only: there is nothing to back up")]
     Unsupported,
 }
@@ -72,7 +73,8 @@ pub struct LogQuery {
     pub id: Option<Id>,
     /// Only commits before this revision (for paging).
     pub before: Option<u64>,
-    /// At most this many lines; zero is 100.
+    /// How many lines make a page; zero is 100. A page ends with a whole commit, so that the next one can go
+    /// on before its revision; it may be longer for that.
     pub limit: u32,
     /// Leave out what reconcilers only observed.
     pub without_status: bool,
@@ -98,16 +100,64 @@ pub trait Backend: Send + 'static {
     /// When the medium fails.
     fn log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BackendError>;
 
-    /// Forgets the part of the change log before a time.
+    /// Forgets a piece of the change log before a time, small enough for writers to wait for. True when
+    /// there is more of it.
     ///
     /// # Errors
     /// When the medium fails.
-    fn trim_log(&mut self, before: Timestamp) -> Result<(), BackendError>;
+    fn trim_log(&mut self, before: Timestamp) -> Result<bool, BackendError>;
 
     /// Where the store lies, when it is a file.
     fn path(&self) -> Option<PathBuf> {
         None
     }
+}
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn load(&mut self) -> Result<Loaded, BackendError> {
+        (**self).load()
+    }
+
+    fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {
+        (**self).persist(commits)
+    }
+
+    fn log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BackendError> {
+        (**self).log(query)
+    }
+
+    fn trim_log(&mut self, before: Timestamp) -> Result<bool, BackendError> {
+        (**self).trim_log(before)
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        (**self).path()
+    }
+}
+
+/// The document of an object as JSON text.
+pub(crate) fn document(object: &dyn AnyObject) -> Result<String, BackendError> {
+    object.document().map_err(|source| {
+        let Key { kind, id } = object.key();
+        BackendError::Document { kind: kind.to_owned(), id, source }
+    })
+}
+
+/// Takes lines, newest first, until a page is full and its last commit whole.
+pub(crate) fn page<E>(
+    query: &LogQuery,
+    lines: impl Iterator<Item = Result<LogEntry, E>>,
+) -> Result<Vec<LogEntry>, E> {
+    let limit = if query.limit == 0 { 100 } else { usize::try_from(query.limit).unwrap_or(usize::MAX) };
+    let mut page: Vec<LogEntry> = Vec::new();
+    for line in lines {
+        let line = line?;
+        if page.len() >= limit && page.last().is_some_and(|last| last.revision != line.revision) {
+            break;
+        }
+        page.push(line);
+    }
+    Ok(page)
 }
 
 /// The log lines of a commit.
