@@ -122,6 +122,9 @@ impl Watch {
                     return Some(Event::Commit(commit, snapshot));
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {
+                    // The rest of the backlog is in the state already. A state taken after the subscription
+                    // has all that was sent before it.
+                    self.receiver = self.receiver.resubscribe();
                     let snapshot = self.current.load_full();
                     self.seen = snapshot.revision();
                     return Some(Event::Reset(snapshot));
