@@ -64,7 +64,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<team::Team>(team::ROWS),
     Entry::public::<token::Token>(token::ROWS),
     Entry::public::<agent::Agent>(agent::ROWS),
-    Entry::internal::<mail::Mail>(mail::ROWS),
+    Entry::public::<mail::Mail>(mail::ROWS),
     Entry::public::<region::Region>(region::ROWS),
     Entry::public::<zone::Zone>(zone::ROWS),
     Entry::public::<hypervisor::Hypervisor>(hypervisor::ROWS),

@@ -1,6 +1,8 @@
 //! Agent: the identity that a node connects with.
 
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Snapshot};
 use freehold_types::agent::Facts;

@@ -1,14 +1,20 @@
 //! Mail: a message that waits to be sent. It is written in the transaction of what it tells of, so that
 //! neither happens without the other, and a dead mail server loses nothing and blocks nobody.
 
+pub mod announce;
 mod routes;
+#[cfg(test)]
+mod tests;
 pub mod texts;
 
-use freehold_store::{Entity, Transaction};
+use freehold_store::{Entity, Object, Snapshot, Transaction};
 use freehold_types::{Id, Secret, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kind::{Kind, Scope};
+
+pub use announce::{announce_instance, announce_project, recipients};
 pub use routes::ROWS;
 
 /// A message in the outbox.
@@ -48,6 +54,49 @@ impl Entity for Mail {
 
     fn label(&self) -> Option<&str> {
         Some(&self.subject)
+    }
+}
+
+/// A message as the operator reads it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Mail")]
+pub struct MailView {
+    pub id: Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    pub subject: String,
+    pub text: Secret<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    pub state: MailState,
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Kind for Mail {
+    const NOUN: &'static str = "mail";
+    const PARAMETER: &'static str = "mailId";
+    type View = MailView;
+
+    fn view(object: &Object<Self>, _: &Snapshot) -> MailView {
+        let (Self { to, subject, text }, status) = (object.spec.clone(), object.status.clone());
+        MailView {
+            id: object.id(),
+            to,
+            subject,
+            text,
+            created_at: object.meta.created_at.to_string(),
+            state: status.state,
+            attempts: status.attempts,
+            error: status.error,
+        }
+    }
+
+    fn scope(_: &Object<Self>, _: &Snapshot) -> Scope {
+        // Every text may open a door, those to super administrators all doors.
+        Scope::Operators
     }
 }
 

@@ -1,9 +1,13 @@
 //! Session: a log-in that can be ended. Its token is a JWT (RFC 7519, HS256) that names the session, so
 //! that a session that is removed ends at once.
 
+mod bootstrap;
+pub mod pages;
 mod routes;
+#[cfg(test)]
+mod tests;
 
-use freehold_store::{Entity, Reference, Transaction, Snapshot};
+use freehold_store::{Entity, Reference, Snapshot, Transaction};
 use freehold_types::wire::Role;
 use freehold_types::{ApiError, Id, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -12,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::user::User;
 
+pub use bootstrap::bootstrap;
 pub use routes::ROWS;
 
 /// The issuer that clients of the contract expect.

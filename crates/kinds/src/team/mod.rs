@@ -1,6 +1,8 @@
 //! Team: a named set of users. A project is opened to teams.
 
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::{ApiError, Id, wire};
@@ -69,6 +71,8 @@ impl Updatable for Team {
         let name = crud::changed_name::<Self>(&current.name, change.name)?;
         crud::refuse_taken::<Self>(call.snapshot, &Self::name_claim(&name), Some(object.id()), &name)?;
         let description = crud::changed_description(current.description.as_deref(), change.description)?;
-        Ok(Self { name, description, users: change.users.unwrap_or_else(|| current.users.clone()) })
+        let users = change.users.unwrap_or_else(|| current.users.clone());
+        routes::check_users(&users)?;
+        Ok(Self { name, description, users })
     }
 }

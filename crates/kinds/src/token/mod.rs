@@ -1,6 +1,9 @@
 //! Token: the record of an API key of an account or agent. The key itself is shown once and not kept.
 
+mod issue;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::{ApiError, Id, Timestamp, wire};
@@ -13,6 +16,7 @@ use crate::kind::{Kind, Scope, Updatable};
 use crate::route::Call;
 use crate::user::User;
 
+pub use issue::{EXPIRY, Issued, issue, revoke};
 pub use routes::ROWS;
 
 /// Whose key it is. There is at most one per owner.
@@ -21,6 +25,14 @@ pub use routes::ROWS;
 pub enum Owner {
     User(Id),
     Agent(Id),
+}
+
+impl Owner {
+    /// Its id, of whichever kind it is.
+    pub const fn id(self) -> Id {
+        let (Self::User(id) | Self::Agent(id)) = self;
+        id
+    }
 }
 
 /// What is kept of a key.
@@ -58,8 +70,7 @@ impl Entity for Token {
     type Status = ();
 
     fn claims(&self, _: Id) -> Vec<String> {
-        let (Owner::User(owner) | Owner::Agent(owner)) = self.owner;
-        vec![Self::key_claim(&self.digest), Self::owner_claim(owner)]
+        vec![Self::key_claim(&self.digest), Self::owner_claim(self.owner.id())]
     }
 
     fn references(&self) -> Vec<Reference> {

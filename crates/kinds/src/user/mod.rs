@@ -1,15 +1,21 @@
 //! User: an account, its role, and how it proves who it is.
 
+mod email;
 mod routes;
+#[cfg(test)]
+mod tests;
+mod ticket;
 
 use freehold_store::{Entity, Object, Snapshot};
 use freehold_types::wire::Role;
-use freehold_types::{Id, Timestamp, wire};
+use freehold_types::{Id, wire};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::{Kind, Scope};
 
-pub use routes::ROWS;
+pub use email::check as check_email;
+pub use routes::{ROWS, ask_renewal};
+pub use ticket::Ticket;
 
 /// What an account is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,13 +31,6 @@ pub struct User {
     pub password: Option<String>,
     pub confirmation: Option<Ticket>,
     pub renewal: Option<Ticket>,
-}
-
-/// A one-time token that was mailed: its digest, and until when it counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ticket {
-    pub digest: String,
-    pub expires_at: Timestamp,
 }
 
 impl User {
