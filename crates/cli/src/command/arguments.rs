@@ -1,0 +1,119 @@
+//! Arguments that several commands share.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use crate::client::Wait;
+use crate::directory::Scope;
+use crate::draft::{read_parents, scope_args};
+use crate::kind::{self, KINDS, Kind};
+use crate::render::{Format, duration};
+
+/// How long `--wait` waits when it does not say.
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
+
+/// `-o`, with a table as default.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputArgs {
+    /// How to print
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
+    #[arg(help = "How to print: table, wide, json, yaml, name or id")]
+    pub output: Format,
+}
+
+/// `-o`, with nothing as default.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ResultArgs {
+    /// Print the result as well
+    #[arg(short, long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(help = "Print the result: table, wide, json, yaml, name or id")]
+    pub output: Option<Format>,
+}
+
+/// `--wait`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct WaitArgs {
+    /// Wait until it is done, at most so long [5m]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "5m",
+        value_parser = duration
+    )]
+    pub wait: Option<Duration>,
+}
+
+impl WaitArgs {
+    /// What the controller is asked for.
+    pub(super) fn prefer(self) -> Wait {
+        self.wait.map_or(Wait::Default, Wait::UpTo)
+    }
+}
+
+/// The flags that narrow a list: `--project`, `--region` and so on.
+#[derive(Debug, Clone)]
+pub(super) struct ScopeArgs(pub Scope);
+
+impl Args for ScopeArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(scope_args())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ScopeArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let names: Vec<&'static str> = KINDS.iter().flat_map(|kind| kind.scopes()).collect();
+        Ok(Self(read_parents(names, matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads a kind that `wanted` selects.
+pub(super) fn kind_parser(wanted: fn(&Kind) -> bool) -> impl TypedValueParser<Value = &'static Kind> {
+    let words = KINDS
+        .iter()
+        .filter(|kind| wanted(kind))
+        .map(|kind| PossibleValue::new(kind.name).alias(kind.plural).aliases(kind.aliases.iter().copied()));
+    PossibleValuesParser::new(words).try_map(|word| kind::find(&word).map_err(|error| error.to_string()))
+}
+
+/// Any kind.
+pub(super) fn any_kind() -> impl TypedValueParser<Value = &'static Kind> {
+    kind_parser(|_| true)
+}
+
+/// `-f`.
+pub(super) fn file_arg() -> Arg {
+    Arg::new("file")
+        .short('f')
+        .long("file")
+        .value_name("FILE")
+        .help("File with documents, YAML or JSON; `-` is standard input (repeatable)")
+        .action(clap::ArgAction::Append)
+        .value_hint(clap::ValueHint::FilePath)
+        .value_parser(clap::value_parser!(std::path::PathBuf))
+}
+
+/// The kind that a subcommand is named after.
+pub(super) fn named_kind(word: &str) -> Result<&'static Kind, clap::Error> {
+    kind::find(word).map_err(|error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error))
+}

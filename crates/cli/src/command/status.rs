@@ -1,0 +1,108 @@
+//! `status`: the controller's version, objects and nodes.
+
+use clap::Args;
+use freehold_types::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::arguments::OutputArgs;
+use super::outbox::moment;
+use crate::error::{Error, Failure, Result};
+use crate::kind;
+use crate::render::{Format, Line, Style, Table, TableCell, age, block, json, ordered, yaml};
+use crate::session::Session;
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What the controller says of itself.
+#[derive(Debug, Deserialize)]
+struct Status {
+    version: String,
+    revision: u64,
+    #[serde(default)]
+    counts: BTreeMap<String, u64>,
+    #[serde(default)]
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    agent: String,
+    #[serde(default)]
+    name: String,
+    connected: bool,
+    /// When it came or went.
+    #[serde(default)]
+    since: Value,
+}
+
+pub(super) fn run(args: &StatusArgs, session: &Session<'_>) -> Result<()> {
+    let answer = session.client.get("/status").map_err(|error| error.during("cannot read the status"))?;
+    let text = match args.output.output {
+        Format::Json => json(&answer)?,
+        Format::Yaml => yaml(&ordered(&[answer])?)?,
+        Format::Table | Format::Wide | Format::Name | Format::Id => {
+            let status: Status = serde_json::from_value(answer).map_err(|error| {
+                Error::new(Failure::General, "the status cannot be understood").because(error)
+            })?;
+            render(&status, session.client.url(), Timestamp::now())
+        }
+    };
+    session.terminal.print(&text)
+}
+
+fn render(status: &Status, url: &str, now: Timestamp) -> String {
+    let count = |name: &String, number: &u64| match kind::find(name) {
+        Ok(kind) => format!("{number} {}", if *number == 1 { kind.name } else { kind.plural }),
+        Err(_) => format!("{number} {name}"),
+    };
+    let connected = status.nodes.iter().filter(|node| node.connected).count();
+    let text = block(
+        &[
+            Line::new("Controller", url),
+            Line::new("Version", status.version.clone()),
+            Line::new("Revision", status.revision.to_string()),
+            Line::several(
+                "Objects",
+                status.counts.iter().map(|(name, number)| count(name, number)).collect(),
+            ),
+            Line::new("Nodes", format!("{connected} of {} connected", status.nodes.len())),
+        ],
+        0,
+    );
+    let mut table = Table::new(["NODE", "STATE", "SINCE", "AGENT"]);
+    for node in &status.nodes {
+        let (state, style) =
+            if node.connected { ("connected", Style::Good) } else { ("disconnected", Style::Bad) };
+        let since = moment(&node.since).map(|at| age(now.since(at))).unwrap_or_default();
+        let state = TableCell { text: state.to_owned(), style };
+        table.row([node.name.clone().into(), state, since.into(), node.agent.clone().into()]);
+    }
+    let table = table.render();
+    if table.is_empty() { text } else { format!("{text}\n{table}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_told() {
+        let status = serde_json::from_value(json!({
+            "version": "0.1.0", "revision": 42, "counts": { "compute": 1, "region": 2, "mail": 3 },
+            "nodes": [
+                { "agent": "0123456789abcdef01234567", "name": "rack-1", "connected": true, "since": 1_000 },
+                { "agent": "0123456789abcdef01234568", "name": "rack-2", "connected": false },
+            ],
+        }));
+        let text = render(&status.unwrap(), "https://cloud", Timestamp::from_millis(300_000));
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+    }
+}

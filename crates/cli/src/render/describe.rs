@@ -1,0 +1,95 @@
+//! Everything about one object, for people. Pure.
+
+use serde_json::Value;
+
+use super::{Surroundings, fields::Line, fields::block, time::age};
+use crate::kind::{Detail, Field, Kind};
+use crate::object::Object;
+
+/// Everything about one object. `details` holds what was read beside it, in the order of the kind's
+/// details; `None` for what may not be read.
+pub fn describe(
+    kind: &'static Kind,
+    object: &Object,
+    details: &[(&'static Detail, Option<Value>)],
+    around: &Surroundings,
+) -> String {
+    let mut lines = vec![Line::new("Kind", kind.name)];
+    if kind.field("name").is_some() {
+        lines.insert(0, Line::new("Name", object.name()));
+    }
+    lines.push(Line::new("Id", object.id()));
+    if let Some(at) = object.created_at() {
+        lines.push(Line::new("Created", format!("{at} ({} ago)", age(around.now.since(at)))));
+    }
+    let told = |field: &&Field| field.key != "name" && !object.at(field.wire).is_null();
+    lines.extend(kind.fields.iter().filter(told).map(|field| line(field, object.at(field.wire), around)));
+    let mut text = block(&lines, 0);
+    for (detail, value) in details {
+        text += &section(detail, value.as_ref(), around);
+    }
+    text
+}
+
+fn line(field: &Field, value: &Value, around: &Surroundings) -> Line {
+    let show = |value: &Value| field.shape.show(value, &|kind, id| around.names.get(kind, id));
+    match value.as_array() {
+        Some(items) => Line::several(label_of(field.key), items.iter().map(show).collect()),
+        None => Line::new(label_of(field.key), show(value)),
+    }
+}
+
+fn section(detail: &Detail, value: Option<&Value>, around: &Surroundings) -> String {
+    let lines = match value {
+        None => vec![Line::new(detail.title, "not available")],
+        Some(Value::Array(items)) => {
+            let name = |item: &Value| {
+                let id = item.as_str().or_else(|| item.get("id")?.as_str()).unwrap_or_default();
+                around.names.get(detail.names, id).unwrap_or_else(|| id.to_owned())
+            };
+            vec![Line::several(detail.title, items.iter().map(name).collect())]
+        }
+        Some(value) => {
+            let object = Object(value.as_object().cloned().unwrap_or_default());
+            let lines: Vec<Line> =
+                detail.fields.iter().map(|field| line(field, object.at(field.wire), around)).collect();
+            let bold = anstyle::Style::new().bold();
+            return format!("{bold}{}:{bold:#}\n{}", detail.title, block(&lines, 2));
+        }
+    };
+    block(&lines, 0)
+}
+
+/// A key as a label: `data_disk` is `Data disk`.
+pub fn label_of(key: &str) -> String {
+    let key = key.rsplit_once('.').map_or(key, |(outer, inner)| if outer == "quotas" { key } else { inner });
+    let words: Vec<String> = key
+        .split(['_', '.'])
+        .map(|word| match word {
+            "vcpus" => "vCPUs".to_owned(),
+            "ip" | "cidr" | "dns" | "mac" | "uefi" | "os" | "vlan" | "cpu" | "uuid" | "vrrp" => {
+                word.to_uppercase()
+            }
+            "quotas" => "quota".to_owned(),
+            word => word.to_owned(),
+        })
+        .collect();
+    let label = words.join(" ");
+    let mut letters = label.chars();
+    match letters.next() {
+        Some(first) if !label.starts_with("vCPUs") => first.to_uppercase().chain(letters).collect(),
+        _ => label,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label_of;
+
+    #[test]
+    fn keys_become_labels() {
+        let labels =
+            ["data_disk", "vcpus", "quotas.vcpus", "ip", "cpu.model", "ceph_secret_uuid"].map(label_of);
+        assert_eq!(labels, ["Data disk", "vCPUs", "Quota vCPUs", "IP", "Model", "Ceph secret UUID"]);
+    }
+}
