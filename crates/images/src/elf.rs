@@ -49,11 +49,6 @@ impl Tree {
             })
     }
 
-    /// A directory that some package must have brought.
-    pub(crate) fn directory(&self, path: &str) -> Result<PathBuf, ImageError> {
-        self.find(path)
-    }
-
     /// The dynamic loader of the packages' C library.
     pub(crate) fn loader(&self) -> Result<PathBuf, ImageError> {
         // A link that is absolute would lead to the host's loader.

@@ -20,18 +20,18 @@ const BOOT_CODE: usize = 440;
 const BLOCK_START: usize = SECTOR - 12;
 const BLOCK_LENGTH: usize = SECTOR - 4;
 
-const BIOS_MODULES: [&str; 3] = ["biosdisk", "part_gpt", "linux"];
-const EFI_MODULES: [&str; 2] = ["part_gpt", "linux"];
+const BIOS_MODULES: [&str; 2] = ["biosdisk", "part_gpt"];
+const EFI_MODULES: [&str; 1] = ["part_gpt"];
 
 /// How GRUB goes on once it runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start<'a> {
-    /// Commands that are built into the image and run first.
-    pub script: &'a str,
+    /// Commands that are built into the image and run first, under BIOS and under UEFI.
+    pub scripts: [&'a str; 2],
     /// Number of the partition, on the disk that was booted, that the script's paths are on.
     pub partition: u32,
-    /// Modules beyond those for the disk, its partitions and the kernel: file systems, commands.
-    pub modules: &'a [&'a str],
+    /// Modules beyond those for the disk and its partitions: file systems and commands, under BIOS and under UEFI.
+    pub modules: [&'a [&'a str]; 2],
 }
 
 /// The loaders, ready to be written to a disk.
@@ -52,12 +52,20 @@ pub(crate) fn loaders(
     start: Start<'_>,
     core_sector: u64,
 ) -> Result<Loaders, ImageError> {
-    let script = work.join("grub.cfg");
-    files::write(&script, start.script, 0o644)?;
     // Under BIOS only the drive is known; under UEFI the partition is the one that the loader came from.
-    let bios_prefix = format!("(,gpt{})/boot/grub", start.partition);
-    let core = image(tree, work, "i386-pc", &bios_prefix, &script, &BIOS_MODULES, start.modules)?;
-    let efi = image(tree, work, "x86_64-efi", "/boot/grub", &script, &EFI_MODULES, start.modules)?;
+    let bios = Image {
+        format: "i386-pc",
+        prefix: &format!("(,gpt{})/boot/grub", start.partition),
+        script: start.scripts[0],
+        modules: [&BIOS_MODULES, start.modules[0]],
+    };
+    let efi = Image {
+        format: "x86_64-efi",
+        prefix: "/boot/grub",
+        script: start.scripts[1],
+        modules: [&EFI_MODULES, start.modules[1]],
+    };
+    let (core, efi) = (bios.make(tree, work)?, efi.make(tree, work)?);
     let boot = files::read(&tree.find("usr/lib/grub/i386-pc/boot.img")?)?;
     let (boot_code, core) = chain(boot, core, core_sector).ok_or_else(|| {
         ImageError::Content("GRUB's boot sector or core image is not as expected".to_owned())
@@ -65,25 +73,26 @@ pub(crate) fn loaders(
     Ok(Loaders { boot_code, core, efi })
 }
 
-fn image(
-    tree: &Tree,
-    work: &Path,
-    format: &str,
-    prefix: &str,
-    script: &Path,
-    platform: &[&str],
-    modules: &[&str],
-) -> Result<Vec<u8>, ImageError> {
-    let output = work.join(format!("grub-{format}"));
-    let mut command = tree.command("usr/bin/grub-mkimage")?;
-    command.arg("--directory").arg(tree.directory(&format!("usr/lib/grub/{format}"))?);
-    command
-        .args(["--format", format, "--prefix", prefix, "--config"])
-        .arg(script)
-        .arg("--output")
-        .arg(&output);
-    run(command.args(platform).args(modules), "grub-common")?;
-    files::read(&output)
+/// One core image.
+struct Image<'a> {
+    format: &'a str,
+    prefix: &'a str,
+    script: &'a str,
+    modules: [&'a [&'a str]; 2],
+}
+
+impl Image<'_> {
+    fn make(&self, tree: &Tree, work: &Path) -> Result<Vec<u8>, ImageError> {
+        let script = work.join(format!("grub-{}.cfg", self.format));
+        files::write(&script, self.script, 0o644)?;
+        let output = work.join(format!("grub-{}", self.format));
+        let mut command = tree.command("usr/bin/grub-mkimage")?;
+        command.arg("--directory").arg(tree.find(&format!("usr/lib/grub/{}", self.format))?);
+        command.args(["--format", self.format, "--prefix", self.prefix]);
+        command.arg("--config").arg(&script).arg("--output").arg(&output).args(self.modules.concat());
+        run(&mut command, "grub-common")?;
+        files::read(&output)
+    }
 }
 
 /// Writes into boot sector and core image where the core image is. `None` when they are not what they should be.

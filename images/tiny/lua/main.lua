@@ -6,6 +6,7 @@ local seed = require("seed")
 local system = require("system")
 
 local STATE = "/var/lib/freehold"
+local HOST_KEY = "/etc/dropbear/dropbear_ed25519_host_key"
 
 -- Keys that are applied below or in accounts.lua, or that state what is so anyway.
 local KNOWN = {
@@ -93,22 +94,15 @@ local function set_hostname(user, meta)
 end
 
 local function start_ssh(user, fresh)
-  for _, kind in ipairs({ "ed25519", "ecdsa" }) do
-    local path = "/etc/dropbear/dropbear_" .. kind .. "_host_key"
-    if fresh or not system.read(path) then
-      os.remove(path)
-      system.run("dropbearkey", "-t", kind, "-f", path)
-    end
+  if fresh or not system.read(HOST_KEY) then
+    os.remove(HOST_KEY)
+    local pipe = io.popen("dropbearkey -t ed25519 -f " .. HOST_KEY .. " 2>/dev/null")
+    local key = pipe:read("a"):match("ssh%-ed25519 %S+")
+    pipe:close()
+    -- Who watches the console can know the host before the first login.
+    system.say("hostkey %s", key or "failed")
   end
-  local pipe = io.popen("dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key 2>/dev/null")
-  for line in pipe:lines() do
-    local key = line:match("^ssh%-ed25519 %S+")
-    if key then
-      system.say("hostkey %s", key)
-    end
-  end
-  pipe:close()
-  local words = { "dropbear", "-r", "/etc/dropbear/dropbear_ed25519_host_key", "-r", "/etc/dropbear/dropbear_ecdsa_host_key" }
+  local words = { "dropbear", "-r", HOST_KEY }
   if user.ssh_pwauth ~= true then
     words[#words + 1] = "-s"
   end

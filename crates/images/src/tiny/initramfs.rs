@@ -22,7 +22,7 @@ pub(super) fn make(tree: &Tree, selection: &Selection) -> Result<Vec<u8>, ImageE
     let failed =
         |error: std::io::Error| ImageError::Content(format!("cannot make the initial file system: {error}"));
 
-    for directory in ["bin", "dev", "modules", "proc", "root", "sys"] {
+    for directory in ["bin", "dev", "modules", "proc", "root", "spare", "sys"] {
         archive.add(directory, DIRECTORY, b"").map_err(failed)?;
     }
     archive.add("init", FILE, recipe::INIT.as_bytes()).map_err(failed)?;
@@ -30,10 +30,12 @@ pub(super) fn make(tree: &Tree, selection: &Selection) -> Result<Vec<u8>, ImageE
     for applet in applets(&busybox)?.iter().filter(|applet| *applet != "busybox") {
         archive.add(&format!("bin/{applet}"), LINK, b"busybox").map_err(failed)?;
     }
-    for (index, name) in selection.boot.iter().enumerate() {
-        if let Some(module) = selection.modules.get(name) {
-            // The shell's order of names is the order of loading.
-            archive.add(&format!("modules/{index:03}-{name}"), FILE, &module.data).map_err(failed)?;
+    for (directory, names) in [("modules", &selection.boot), ("spare", &selection.spare)] {
+        for (index, name) in names.iter().enumerate() {
+            if let Some(module) = selection.modules.get(name) {
+                // The shell's order of names is the order of loading.
+                archive.add(&format!("{directory}/{index:03}-{name}"), FILE, &module.data).map_err(failed)?;
+            }
         }
     }
     let archive = cpio::newc::trailer(archive.bytes).map_err(failed)?;

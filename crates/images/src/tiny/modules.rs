@@ -10,13 +10,15 @@ use crate::{ImageError, files};
 /// Where a listed module is used, and whether the guest can do without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// In the initial file system; needed.
+    /// Loaded by the initial file system; needed.
     Boot,
+    /// In the initial file system in case the root disk is not found, if the kernel has it.
+    Spare,
     /// Loaded when the root is mounted; needed.
     Start,
-    /// Loaded when the root is mounted, if the kernel has it.
-    Maybe,
-    /// On the root for `modprobe`, if the kernel has it.
+    /// On the root for the devices that are there; needed.
+    Need,
+    /// On the root likewise, if the kernel has it.
     Keep,
 }
 
@@ -31,11 +33,13 @@ pub(super) struct Module {
 }
 
 /// What the guest gets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Selection {
     pub version: String,
     /// Names to load in the initial file system, each after what it depends on.
     pub boot: Vec<String>,
+    /// Names to load there when the root disk is not found, likewise.
+    pub spare: Vec<String>,
     /// Names to load when the root is mounted.
     pub start: Vec<String>,
     /// All modules by name, those of the initial file system included.
@@ -61,8 +65,9 @@ pub(super) fn parse_list(text: &str) -> Result<Vec<(Use, String)>, ImageError> {
             let (kind, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             let kind = match kind {
                 "boot" => Use::Boot,
+                "spare" => Use::Spare,
                 "start" => Use::Start,
-                "maybe" => Use::Maybe,
+                "need" => Use::Need,
                 "keep" => Use::Keep,
                 _ => {
                     return Err(ImageError::Content(format!(
@@ -112,15 +117,10 @@ impl Kernel {
 
     /// Picks the listed modules and all that they need.
     pub(super) fn select(&self, list: &[(Use, String)]) -> Result<Selection, ImageError> {
-        let mut selection = Selection {
-            version: self.version.clone(),
-            boot: Vec::new(),
-            start: Vec::new(),
-            modules: BTreeMap::new(),
-        };
+        let mut selection = Selection { version: self.version.clone(), ..Selection::default() };
         for (kind, name) in list {
             if !self.available.contains_key(name) {
-                if matches!(kind, Use::Boot | Use::Start) && !self.builtin.contains(name) {
+                if matches!(kind, Use::Boot | Use::Start | Use::Need) && !self.builtin.contains(name) {
                     return Err(ImageError::Content(format!(
                         "the kernel {} has no {name}, which the guest needs",
                         self.version
@@ -131,8 +131,9 @@ impl Kernel {
             self.add(&mut selection, name)?;
             match kind {
                 Use::Boot => append_in_order(&selection.modules, name, &mut selection.boot),
-                Use::Start | Use::Maybe => selection.start.push(name.clone()),
-                Use::Keep => {}
+                Use::Spare => append_in_order(&selection.modules, name, &mut selection.spare),
+                Use::Start => selection.start.push(name.clone()),
+                Use::Need | Use::Keep => {}
             }
         }
         Ok(selection)
@@ -209,12 +210,7 @@ mod tests {
             module("fail", &["base"], &[]),
             module("base", &[], &[]),
         ];
-        let selection = Selection {
-            version: String::new(),
-            boot: Vec::new(),
-            start: Vec::new(),
-            modules: modules.into(),
-        };
+        let selection = Selection { modules: modules.into(), ..Selection::default() };
         let expected =
             "kernel/base.ko:\nkernel/fail.ko: kernel/base.ko\nkernel/net.ko: kernel/fail.ko kernel/base.ko\n";
         assert_eq!(selection.modules_dep(), expected);

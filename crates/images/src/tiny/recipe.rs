@@ -5,8 +5,10 @@ pub(super) const LAYOUT: &str = "1";
 
 /// Which kernel modules, and when they are loaded.
 pub(super) const MODULES: &str = include_str!("../../../../images/tiny/modules");
-/// What GRUB does, under both firmwares.
-pub(super) const GRUB: &str = include_str!("../../../../images/tiny/grub.cfg");
+/// What GRUB does under legacy BIOS.
+pub(super) const GRUB_BIOS: &str = include_str!("../../../../images/tiny/grub-bios.cfg");
+/// What GRUB does under UEFI.
+pub(super) const GRUB_EFI: &str = include_str!("../../../../images/tiny/grub-efi.cfg");
 /// First process of the initial file system.
 pub(super) const INIT: &str = include_str!("../../../../images/tiny/initramfs/init");
 
@@ -48,5 +50,8 @@ pub(super) const ROOT: [RootFile; 21] = [
 
 /// All texts that decide what the image is like.
 pub(super) fn all() -> Vec<&'static str> {
-    [MODULES, GRUB, INIT].into_iter().chain(ROOT.iter().flat_map(|(path, _, text)| [*path, *text])).collect()
+    [MODULES, GRUB_BIOS, GRUB_EFI, INIT]
+        .into_iter()
+        .chain(ROOT.iter().flat_map(|(path, _, text)| [*path, *text]))
+        .collect()
 }

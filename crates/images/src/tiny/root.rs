@@ -13,8 +13,9 @@ use crate::{ImageError, files};
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// Programs taken from packages.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 12] = [
     "bin/bash",
+    "sbin/blkid",
     "sbin/e2fsck",
     "sbin/mke2fs",
     "sbin/resize2fs",
@@ -22,6 +23,7 @@ const PROGRAMS: [&str; 10] = [
     "usr/bin/doas",
     "usr/bin/dropbearkey",
     "usr/bin/lua5.4",
+    "usr/bin/resizepart",
     "usr/lib/openssh/sftp-server",
     "usr/sbin/dropbear",
 ];
@@ -81,6 +83,7 @@ fn make_skeleton(root: &Path) -> Result<(), ImageError> {
         ("usr/lib64", "lib64"),
         ("../run", "var/run"),
         ("../proc/mounts", "etc/mtab"),
+        ("openssh/sftp-server", "usr/lib/sftp-server"),
     ];
     links.iter().try_for_each(|(target, path)| files::link(target, &root.join(path)))
 }
@@ -105,7 +108,7 @@ fn copy_programs(tree: &Tree, root: &Path) -> Result<(), ImageError> {
         files::write(&root.join(LIBRARIES).join(name), files::read(&source)?, 0o755)?;
     }
     files::write(&root.join("usr/lib64/ld-linux-x86-64.so.2"), files::read(&tree.loader()?)?, 0o755)?;
-    copy_directory(&tree.directory(LUA_LIBRARY)?, &root.join(LUA_LIBRARY))?;
+    copy_directory(&tree.find(LUA_LIBRARY)?, &root.join(LUA_LIBRARY))?;
 
     let busybox = tree.find("bin/busybox")?;
     files::write(&root.join("usr/bin/busybox"), files::read(&busybox)?, 0o755)?;
