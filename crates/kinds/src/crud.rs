@@ -5,15 +5,20 @@ use freehold_types::{ApiError, Id};
 use freehold_web::openapi::Parameter;
 
 use crate::kind::{Kind, Updatable};
-use crate::registry;
+use crate::{change, registry};
 use crate::route::{Call, Outcome, Wait, not_found};
 
+const EXPAND: Parameter =
+    Parameter { name: "expand", kind: "boolean", description: "Give whole objects instead of ids." };
+const AFTER: Parameter = Parameter { name: "after", kind: "string", description: "Start after this id." };
+const COUNT: Parameter =
+    Parameter { name: "limit", kind: "integer", description: "Give at most this many, 1 to 10000." };
+
 /// Parameters of every list, beyond the contract: pages, and whole objects instead of ids.
-pub const LIST: &[Parameter] = &[
-    Parameter { name: "expand", kind: "boolean", description: "Give whole objects instead of ids." },
-    Parameter { name: "after", kind: "string", description: "Start after this id." },
-    Parameter { name: "limit", kind: "integer", description: "Give at most this many, 1 to 10000." },
-];
+pub const LIST: &[Parameter] = &[EXPAND, AFTER, COUNT];
+
+/// Parameters of a list that always gives whole objects.
+pub const PAGE: &[Parameter] = &[AFTER, COUNT];
 
 /// Most items of a page.
 const PAGE_LIMIT: usize = 10_000;
@@ -26,20 +31,31 @@ pub fn list_of<'a, K: Kind>(
     call: &Call<'_>,
     objects: impl Iterator<Item = &'a Object<K>>,
 ) -> Result<Outcome, ApiError> {
-    let after = call.query.parse::<Id>("after", "an id")?;
-    let limit = call.query.parse::<usize>("limit", "a number from 1 to 10000")?.unwrap_or(usize::MAX);
-    if limit == 0 || (limit != usize::MAX && limit > PAGE_LIMIT) {
-        return Err(ApiError::malformed("the query parameter `limit` must be a number from 1 to 10000"));
-    }
-    let page = objects
-        .filter(|object| after.is_none_or(|after| object.id() > after))
-        .filter(|object| call.caller.sees(&K::scope(object, call.snapshot), call.snapshot))
-        .take(limit);
+    let page = page(call, objects)?;
     if call.query.flag("expand")?.unwrap_or(false) {
         let views: Vec<K::View> = page.map(|object| K::view(object, call.snapshot)).collect();
         return Outcome::json(&views);
     }
     Outcome::json(&page.map(Object::id).collect::<Vec<_>>())
+}
+
+/// Those of the page asked for that the caller may know of.
+///
+/// # Errors
+/// 400 for bad paging parameters.
+pub fn page<'a, K: Kind>(
+    call: &Call<'_>,
+    objects: impl Iterator<Item = &'a Object<K>>,
+) -> Result<impl Iterator<Item = &'a Object<K>>, ApiError> {
+    let after = call.query.parse::<Id>("after", "an id")?;
+    let limit = call.query.parse::<usize>("limit", "a number from 1 to 10000")?.unwrap_or(usize::MAX);
+    if limit == 0 || (limit != usize::MAX && limit > PAGE_LIMIT) {
+        return Err(ApiError::malformed("the query parameter `limit` must be a number from 1 to 10000"));
+    }
+    Ok(objects
+        .filter(move |object| after.is_none_or(|after| object.id() > after))
+        .filter(|object| call.caller.sees(&K::scope(object, call.snapshot), call.snapshot))
+        .take(limit))
 }
 
 /// Lists all of a kind.
@@ -74,7 +90,8 @@ pub fn read<K: Kind>(call: &Call<'_>) -> Result<Outcome, ApiError> {
 pub fn update<K: Updatable>(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let object = call.object::<K>(call.ids.len().saturating_sub(1))?;
     refuse_deleting(object)?;
-    let spec = K::updated(object, call.body()?, call)?;
+    let change = change::read(call, K::NOUN, K::READ_ONLY, &K::view(object, call.snapshot))?;
+    let spec = K::updated(object, change, call)?;
     let mut transaction = Transaction::default();
     transaction.update(object, spec);
     Ok(Outcome::object(transaction, object.key()))

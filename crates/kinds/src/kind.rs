@@ -42,6 +42,8 @@ pub trait Kind: Entity {
 pub trait Updatable: Kind {
     /// The public model of a change.
     type Update: DeserializeOwned + JsonSchema;
+    /// Fields of the public model that clients send back and that are passed over.
+    const READ_ONLY: &'static [&'static str] = &["id"];
 
     /// The specification after a change.
     ///

@@ -64,6 +64,15 @@ fn failed() -> ApiError {
     ApiError::internal("the password cannot be hashed")
 }
 
+/// Hashes a machine's password for its shadow file: SHA-512-crypt (Drepper's specification), 4096 rounds.
+///
+/// # Errors
+/// 500 when the parameters do not suit the library.
+pub fn crypt(password: &str) -> Result<Secret<String>, ApiError> {
+    let params = sha_crypt::Sha512Params::new(4_096).map_err(|_| failed())?;
+    sha_crypt::sha512_simple(password, &params).map(Secret::new).map_err(|_| failed())
+}
+
 /// A password for a person or machine: letters of both cases and digits, none that look alike.
 pub fn generate(length: usize, digits: usize) -> Secret<String> {
     const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ";

@@ -68,6 +68,11 @@ pub trait Placed: Kind<Status = PlacedStatus> {
         environment: &Environment,
     ) -> Option<Specification>;
 
+    /// Whether it must be on the node of an agent.
+    fn is_assigned(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
+        Self::agents(object, snapshot).contains(&agent)
+    }
+
     /// Whether it is wanted there, or only not removed yet.
     fn is_wanted(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
         let _ = (agent, snapshot);
@@ -93,7 +98,7 @@ pub fn desired<K: Placed>(
     snapshot: &Snapshot,
     environment: &Environment,
 ) -> Option<Desired> {
-    let assigned = K::agents(object, snapshot).contains(&agent);
+    let assigned = K::is_assigned(object, agent, snapshot);
     let held = object.status.nodes.get(&agent).is_some_and(|state| state.phase != Phase::Absent);
     if !assigned && !held {
         return None;

@@ -1,7 +1,10 @@
 //! Rows of the route table: path, verb, permission, models and handler in one place.
 
+use std::sync::OnceLock;
+
 use freehold_store::{Key, Snapshot, Transaction};
-use freehold_types::{ApiError, Id, Timestamp};
+use freehold_types::wire::OperatingSystem;
+use freehold_types::{ApiError, Id, Secret, Timestamp};
 use freehold_web::openapi::{Operation, Parameter, SchemaOf};
 use freehold_web::query::Query;
 use serde::de::DeserializeOwned;
@@ -9,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::access::Caller;
 use crate::environment::Environment;
 use crate::kind::Kind;
+use crate::password;
 
 /// What an identity needs to call a row. Beside it, every object that the path, the query or the body
 /// names must be visible to the caller; another tenant's object is not found.
@@ -56,6 +60,45 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     pub now: Timestamp,
     pub environment: &'a Environment,
+    pub memo: &'a Memo,
+}
+
+/// What is costly to make and may be made once per request, however often its handler runs.
+#[derive(Debug, Default)]
+pub struct Memo {
+    password: OnceLock<MachinePassword>,
+}
+
+/// A generated password of a machine, and its crypt(3) hash.
+#[derive(Debug, Clone)]
+pub struct MachinePassword {
+    pub text: Secret<String>,
+    pub hash: Secret<String>,
+}
+
+impl MachinePassword {
+    /// As the seed of a machine needs it.
+    pub fn for_system(&self, os: OperatingSystem) -> Secret<String> {
+        match os {
+            OperatingSystem::Linux => self.hash.clone(),
+            OperatingSystem::Windows => self.text.clone(),
+        }
+    }
+}
+
+impl Memo {
+    /// The machine password of this request: the given one, or a generated one.
+    ///
+    /// # Errors
+    /// 500 when it cannot be hashed.
+    pub fn machine_password(&self, given: Option<&Secret<String>>) -> Result<&MachinePassword, ApiError> {
+        if let Some(known) = self.password.get() {
+            return Ok(known);
+        }
+        let text = given.cloned().unwrap_or_else(|| password::generate(32, 10));
+        let hash = password::crypt(text.expose())?;
+        Ok(self.password.get_or_init(|| MachinePassword { text, hash }))
+    }
 }
 
 impl Call<'_> {
@@ -109,6 +152,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// What a client that waits is waiting for.
     pub wait: Option<Wait>,
+    /// A machine whose node must be asked where its screen is; the answer is that.
+    pub ask: Option<Key>,
 }
 
 /// What to answer once the transaction is committed.
@@ -147,7 +192,7 @@ impl Outcome {
 
     /// A write, answered with the object it made or changed.
     pub fn object(transaction: Transaction, key: Key) -> Self {
-        Self { transaction, reply: Reply::Object(key), wait: None }
+        Self { transaction, reply: Reply::Object(key), ..Self::default() }
     }
 
     /// A write, answered without a body.

@@ -1,6 +1,9 @@
 //! Adapter: a network card: a hardware address, and its addresses in a subnet.
 
+mod mac;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::net::Ipv4Addr;
 
@@ -17,7 +20,8 @@ use crate::project::Project;
 use crate::route::Call;
 use crate::subnet::{self, Subnet};
 
-pub use routes::{ROWS, generate_mac};
+pub use mac::generate_mac;
+pub use routes::ROWS;
 
 /// What an adapter is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +45,18 @@ impl Adapter {
         format!("adapter/name/{subnet}/{name}")
     }
 
-    /// Keeps hardware addresses apart: everywhere, or per subnet for reserved ones.
-    pub fn mac_claim(mac: Mac, reserved_on: Option<Id>) -> String {
-        match reserved_on {
+    /// Keeps hardware addresses apart: everywhere, or on one subnet.
+    pub fn mac_claim(mac: Mac, subnet: Option<Id>) -> String {
+        match subnet {
             None => format!("mac/{mac}"),
             Some(subnet) => format!("mac/{mac}/{subnet}"),
         }
+    }
+
+    /// What keeps its hardware address apart: on its subnet always, elsewhere unless it is reserved.
+    fn mac_claims(&self) -> impl Iterator<Item = String> {
+        let everywhere = (!self.reserved).then(|| Self::mac_claim(self.mac, None));
+        std::iter::once(Self::mac_claim(self.mac, Some(self.subnet))).chain(everywhere)
     }
 }
 
@@ -56,8 +66,10 @@ impl Entity for Adapter {
 
     fn claims(&self, _: Id) -> Vec<String> {
         let addresses = self.addresses.iter().map(|address| subnet::ip_claim(self.subnet, *address));
-        let mac = Self::mac_claim(self.mac, self.reserved.then_some(self.subnet));
-        [Self::name_claim(self.subnet, &self.name), mac].into_iter().chain(addresses).collect()
+        std::iter::once(Self::name_claim(self.subnet, &self.name))
+            .chain(self.mac_claims())
+            .chain(addresses)
+            .collect()
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -101,12 +113,17 @@ impl Kind for Adapter {
 impl Updatable for Adapter {
     type Update = wire::AdapterUpdate;
 
-    fn updated(object: &Object<Self>, change: wire::AdapterUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
+    fn updated(
+        object: &Object<Self>,
+        change: wire::AdapterUpdate,
+        call: &Call<'_>,
+    ) -> Result<Self, ApiError> {
         let current = &object.spec;
         let name = crud::changed_name::<Self>(&current.name, change.name.clone())?;
         let claim = Self::name_claim(current.subnet, &name);
         crud::refuse_taken::<Self>(call.snapshot, &claim, Some(object.id()), &name)?;
-        let description = crud::changed_description(current.description.as_deref(), change.description.clone())?;
+        let description =
+            crud::changed_description(current.description.as_deref(), change.description.clone())?;
         routes::changed(object, Self { name, description, ..current.clone() }, change, call)
     }
 }

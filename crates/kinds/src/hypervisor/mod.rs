@@ -16,6 +16,7 @@ use crate::route::Call;
 use crate::zone::Zone;
 
 pub use routes::ROWS;
+pub(crate) use routes::check_agents;
 
 /// What a hypervisor is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +120,7 @@ impl Kind for Hypervisor {
 
 impl Updatable for Hypervisor {
     type Update = wire::HypervisorUpdate;
+    const READ_ONLY: &'static [&'static str] = &["id", "maintenance"];
 
     fn updated(object: &Object<Self>, change: wire::HypervisorUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
         let current = object.spec.clone();

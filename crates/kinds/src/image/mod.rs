@@ -1,6 +1,10 @@
 //! Image: what system disks are cloned from.
 
 mod routes;
+mod spec;
+mod status;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::agent::{self as node, Detail, ObjectKind, Specification};
@@ -108,18 +112,13 @@ impl Placed for Image {
         pool.spec.agents.iter().copied().take(count).collect()
     }
 
-    fn specification(
-        object: &Object<Self>,
-        _: Id,
-        _: &Snapshot,
-        _: &Environment,
-    ) -> Option<Specification> {
+    fn specification(object: &Object<Self>, _: Id, _: &Snapshot, _: &Environment) -> Option<Specification> {
         let (source, sha256) = object.spec.location();
         Some(Specification::Image(node::Image {
             pool: object.spec.pool,
             name: object.spec.name.clone(),
             source: source.to_owned(),
-            sha256: sha256.map(str::to_owned),
+            sha256: sha256.map(str::to_ascii_lowercase),
             limit: object.spec.limit,
         }))
     }

@@ -26,6 +26,7 @@ use crate::volume::Volume;
 use crate::zone::Zone;
 
 pub use routes::ROWS;
+pub(crate) use routes::{NEW, action, updated};
 pub use state::wire_state;
 
 /// What an instance is.

@@ -1,6 +1,9 @@
 //! Network: a layer-2 segment of a region. Nodes make it where a machine needs it.
 
 mod routes;
+mod spec;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::agent::{ObjectKind, Phase, Segment, SegmentLink, Specification};
@@ -40,6 +43,8 @@ pub struct Network {
     pub vni: u32,
     /// The subnet that machines get; the first one unless changed.
     pub default_subnet: Option<Id>,
+    /// Grows with each subnet, so that no two are made at once, which could overlap.
+    pub subnets_made: u64,
 }
 
 impl Network {
@@ -53,6 +58,16 @@ impl Network {
         format!("network/interface/{region}/{interface}")
     }
 
+    /// What guests may send at most: room for the VXLAN header where a segment of its own may need it.
+    pub const fn guest_mtu(&self) -> u32 {
+        if self.private && self.vlan == 0 { VXLAN_MTU } else { MTU }
+    }
+
+    /// Keeps 802.1q tags of a region apart.
+    pub fn vlan_claim(region: Id, vlan: u16) -> String {
+        format!("network/vlan/{region}/{vlan}")
+    }
+
     /// Keeps VXLAN identifiers apart.
     pub fn vni_claim(vni: u32) -> String {
         format!("network/vni/{vni}")
@@ -64,11 +79,15 @@ impl Entity for Network {
     type Status = PlacedStatus;
 
     fn claims(&self, _: Id) -> Vec<String> {
-        vec![
+        let tag = (self.vlan > 0).then(|| Self::vlan_claim(self.region, self.vlan));
+        [
             Self::name_claim(self.region, &self.name),
             Self::interface_claim(self.region, &self.interface),
             Self::vni_claim(self.vni),
         ]
+        .into_iter()
+        .chain(tag)
+        .collect()
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -99,7 +118,11 @@ impl Kind for Network {
 impl Updatable for Network {
     type Update = wire::NetworkUpdate;
 
-    fn updated(object: &Object<Self>, change: wire::NetworkUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
+    fn updated(
+        object: &Object<Self>,
+        change: wire::NetworkUpdate,
+        call: &Call<'_>,
+    ) -> Result<Self, ApiError> {
         let current = object.spec.clone();
         let name = crud::changed_name::<Self>(&current.name, change.name)?;
         let claim = Self::name_claim(current.region, &name);
@@ -113,6 +136,9 @@ impl Updatable for Network {
             ..current
         };
         routes::check(&spec, Some(object.id()), call)?;
+        if (spec.vlan, &spec.interface) != (object.spec.vlan, &object.spec.interface) {
+            routes::refuse_on_nodes(object, call.snapshot)?;
+        }
         Ok(spec)
     }
 }
@@ -122,6 +148,17 @@ impl Placed for Network {
 
     fn agents(object: &Object<Self>, snapshot: &Snapshot) -> Vec<Id> {
         agents_with_machines(object.id(), snapshot)
+    }
+
+    /// Looks at the machines of the one host, not at those of the network.
+    fn is_assigned(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
+        snapshot
+            .referrers::<Hypervisor>(agent)
+            .flat_map(|host| snapshot.referrers::<Instance>(host.id()))
+            .filter(|instance| !is_gone(instance))
+            .flat_map(|instance| instance.spec.adapters.iter())
+            .filter_map(|adapter| snapshot.get::<Subnet>(snapshot.get::<Adapter>(*adapter)?.spec.subnet))
+            .any(|subnet| subnet.spec.network == object.id())
     }
 
     fn specification(
@@ -160,9 +197,10 @@ fn agents_with_machines(network: Id, snapshot: &Snapshot) -> Vec<Id> {
 /// Whether a machine on its way out has been removed from its host.
 fn is_gone(instance: &Object<Instance>) -> bool {
     instance.is_deleting()
-        && instance.status.first().is_some_and(|state| {
-            state.phase == Phase::Absent && state.generation >= instance.meta.generation
-        })
+        && instance
+            .status
+            .first()
+            .is_some_and(|state| state.phase == Phase::Absent && state.generation >= instance.meta.generation)
 }
 
 fn link(object: &Object<Network>, agent: Id, snapshot: &Snapshot) -> SegmentLink {
@@ -171,7 +209,11 @@ fn link(object: &Object<Network>, agent: Id, snapshot: &Snapshot) -> SegmentLink
         return SegmentLink::Vlan { tag: spec.vlan };
     }
     if !spec.private {
-        return if has_feature(agent, "uplink", snapshot) { SegmentLink::Untagged } else { SegmentLink::Local };
+        return if has_feature(agent, "uplink", snapshot) {
+            SegmentLink::Untagged
+        } else {
+            SegmentLink::Local
+        };
     }
     let peers: Vec<_> = agents_with_machines(object.id(), snapshot)
         .into_iter()

@@ -2,6 +2,9 @@
 
 mod driver;
 mod routes;
+mod status;
+#[cfg(test)]
+mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::agent::{self as node, Detail, ObjectKind, Specification};
@@ -62,7 +65,9 @@ pub struct Space {
 /// What the nodes told of a pool's space: the sum of its parts, or of a shared pool the newest tale.
 pub fn space(pool: &Object<Pool>) -> Space {
     let parts = pool.status.nodes.values().filter_map(|state| match state.detail {
-        Some(Detail::Pool { capacity, allocated, available }) => Some(Space { capacity, allocated, available }),
+        Some(Detail::Pool { capacity, allocated, available }) => {
+            Some(Space { capacity, allocated, available })
+        }
         _ => None,
     });
     if pool.spec.is_local() {
@@ -123,12 +128,17 @@ impl Kind for Pool {
 impl Updatable for Pool {
     type Update = wire::StoragePoolUpdate;
 
-    fn updated(object: &Object<Self>, change: wire::StoragePoolUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
+    fn updated(
+        object: &Object<Self>,
+        change: wire::StoragePoolUpdate,
+        call: &Call<'_>,
+    ) -> Result<Self, ApiError> {
         let current = &object.spec;
         let name = crud::changed_name::<Self>(&current.name, change.name.clone())?;
         let claim = Self::name_claim(current.region, &name);
         crud::refuse_taken::<Self>(call.snapshot, &claim, Some(object.id()), &name)?;
-        let description = crud::changed_description(current.description.as_deref(), change.description.clone())?;
+        let description =
+            crud::changed_description(current.description.as_deref(), change.description.clone())?;
         routes::changed(object, Self { name, description, ..current.clone() }, change, call)
     }
 }
@@ -140,12 +150,7 @@ impl Placed for Pool {
         object.spec.agents.clone()
     }
 
-    fn specification(
-        object: &Object<Self>,
-        _: Id,
-        _: &Snapshot,
-        _: &Environment,
-    ) -> Option<Specification> {
+    fn specification(object: &Object<Self>, _: Id, _: &Snapshot, _: &Environment) -> Option<Specification> {
         let driver = driver::parse(&object.spec).ok()?;
         Some(Specification::Pool(node::Pool { name: object.spec.name.clone(), driver }))
     }

@@ -130,6 +130,7 @@ impl Kind for Project {
 
 impl Updatable for Project {
     type Update = wire::ProjectUpdate;
+    const READ_ONLY: &'static [&'static str] = &["id", "private_subnets", "reserved_vrrp_ids"];
 
     fn updated(object: &Object<Self>, change: wire::ProjectUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
         let current = &object.spec;

@@ -2,6 +2,9 @@
 
 mod addresses;
 mod routes;
+mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::net::Ipv4Addr;
 
@@ -18,6 +21,7 @@ use crate::network::Network;
 use crate::project::Project;
 use crate::route::Call;
 
+pub(crate) use addresses::refuse_unusable;
 pub use addresses::{elect_address, ip_claim};
 pub use routes::ROWS;
 
@@ -56,8 +60,9 @@ impl Entity for Subnet {
     const KIND: &'static str = "subnet";
     type Status = ();
 
-    fn claims(&self, _: Id) -> Vec<String> {
-        vec![Self::name_claim(self.network, &self.name)]
+    /// No adapter can have the address of the gateway, which the subnet itself holds.
+    fn claims(&self, id: Id) -> Vec<String> {
+        vec![Self::name_claim(self.network, &self.name), ip_claim(id, self.gateway)]
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -120,7 +125,8 @@ impl Updatable for Subnet {
         let name = crud::changed_name::<Self>(&current.name, change.name.clone())?;
         let claim = Self::name_claim(current.network, &name);
         crud::refuse_taken::<Self>(call.snapshot, &claim, Some(object.id()), &name)?;
-        let description = crud::changed_description(current.description.as_deref(), change.description.clone())?;
+        let description =
+            crud::changed_description(current.description.as_deref(), change.description.clone())?;
         routes::changed(object, Self { name, description, ..current.clone() }, change, call)
     }
 }

@@ -1,0 +1,279 @@
+//! Election of a host: those that cannot take the machine are left out, then the least loaded one wins.
+//!
+//! Hosts are walked from the least loaded up (the store keeps them in that order), so the cost depends on
+//! how many have to be passed over, not on how many there are.
+
+use std::fmt;
+
+use freehold_store::{Amounts, Object, Snapshot};
+use freehold_types::wire::AntiAffinityPolicy;
+use freehold_types::{ApiError, Id};
+
+use super::Instance;
+use crate::antiaffinity::Group;
+use crate::hypervisor::Hypervisor;
+use crate::zone::Zone;
+
+/// Added to the score of a host for each machine on it with a sibling's name, such as `db1` beside `db2`.
+const SIBLING_MALUS: u64 = 1_000;
+
+/// What a machine needs of its host.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    pub name: &'a str,
+    pub amounts: Amounts,
+    /// Only hosts of these agents reach the machine's disks.
+    pub agents: Option<&'a [Id]>,
+    /// Groups whose other members must be elsewhere.
+    pub groups: &'a [&'a Object<Group>],
+    /// The machine itself, when it exists: it does not stand in its own way.
+    pub own: Option<Id>,
+    /// A host that must not be elected.
+    pub except: Option<Id>,
+}
+
+/// Why hosts were passed over, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rejections {
+    pub offline: usize,
+    pub maintenance: usize,
+    pub full: usize,
+    pub storage: usize,
+    pub antiaffinity: usize,
+}
+
+impl fmt::Display for Rejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = [
+            (self.offline, "offline"),
+            (self.maintenance, "in maintenance"),
+            (self.full, "without enough free CPU or memory"),
+            (self.storage, "not attached to the storage pool"),
+            (self.antiaffinity, "excluded by an anti-affinity group"),
+        ];
+        let mut first = true;
+        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{}{count} {reason}", if first { "" } else { ", " })?;
+            first = false;
+        }
+        if first { f.write_str("it has no hypervisor") } else { Ok(()) }
+    }
+}
+
+/// Elects a host of a zone.
+///
+/// # Errors
+/// 422 when no host can take it, with the reasons.
+pub fn elect<'a>(zone: Id, wish: &Wish<'_>, snapshot: &'a Snapshot) -> Result<&'a Object<Hypervisor>, ApiError> {
+    elect_or_explain(zone, wish, snapshot).map_err(|rejections| {
+        let name = snapshot.get::<Zone>(zone).map_or_else(|| zone.to_string(), |zone| zone.spec.name.clone());
+        ApiError::invalid(format!("no host of the zone `{name}` can take `{}`: {rejections}", wish.name))
+    })
+}
+
+fn elect_or_explain<'a>(
+    zone: Id,
+    wish: &Wish<'_>,
+    snapshot: &'a Snapshot,
+) -> Result<&'a Object<Hypervisor>, Rejections> {
+    let exclusions = Exclusions::of(wish, snapshot);
+    let mut rejections = Rejections::default();
+    let mut best: Option<(u64, &Object<Hypervisor>)> = None;
+    for (score, id) in snapshot.ranked(zone) {
+        if best.is_some_and(|(lowest, _)| score >= lowest) {
+            break;
+        }
+        let Some(host) = snapshot.get::<Hypervisor>(id) else { continue };
+        if !is_candidate(host, wish, &exclusions, snapshot, &mut rejections) {
+            continue;
+        }
+        let total = score + SIBLING_MALUS * siblings(host.id(), wish, snapshot);
+        if best.is_none_or(|(lowest, _)| total < lowest) {
+            best = Some((total, host));
+        }
+    }
+    best.map(|(_, host)| host).ok_or(rejections)
+}
+
+/// Elects a host of the least loaded zone that has one.
+///
+/// # Errors
+/// 422 when no host of any zone can take it.
+pub fn elect_in_region<'a>(
+    region: Id,
+    wish: &Wish<'_>,
+    snapshot: &'a Snapshot,
+) -> Result<&'a Object<Hypervisor>, ApiError> {
+    let mut zones: Vec<(u64, Id)> = snapshot
+        .referrers::<Zone>(region)
+        .map(|zone| (snapshot.ranked(zone.id()).map(|(score, _)| score).sum(), zone.id()))
+        .collect();
+    zones.sort_unstable();
+    let mut reasons = Vec::new();
+    for (_, zone) in zones {
+        match elect(zone, wish, snapshot) {
+            Ok(host) => return Ok(host),
+            Err(error) => reasons.push(error.reason),
+        }
+    }
+    if reasons.is_empty() {
+        return Err(ApiError::invalid("the region has no zone; make one, with a hypervisor in it"));
+    }
+    Err(ApiError::invalid(reasons.join("; ")))
+}
+
+/// Hosts and zones where other members of the groups are.
+#[derive(Debug, Default)]
+struct Exclusions {
+    hosts: Vec<Id>,
+    zones: Vec<Id>,
+}
+
+impl Exclusions {
+    fn of(wish: &Wish<'_>, snapshot: &Snapshot) -> Self {
+        let mut exclusions = Self::default();
+        for group in wish.groups {
+            let others = group.spec.members(snapshot).filter(|member| Some(member.id()) != wish.own);
+            match group.spec.policy {
+                AntiAffinityPolicy::Host => exclusions.hosts.extend(others.map(|member| member.spec.hypervisor)),
+                AntiAffinityPolicy::Zone => exclusions.zones.extend(others.map(|member| member.spec.zone)),
+            }
+        }
+        exclusions
+    }
+}
+
+fn is_candidate(
+    host: &Object<Hypervisor>,
+    wish: &Wish<'_>,
+    exclusions: &Exclusions,
+    snapshot: &Snapshot,
+    rejections: &mut Rejections,
+) -> bool {
+    let spec = &host.spec;
+    let reason = if spec.maintenance {
+        &mut rejections.maintenance
+    } else if !spec.is_online(snapshot) {
+        &mut rejections.offline
+    } else if !wish.agents.is_none_or(|agents| spec.agent().is_some_and(|agent| agents.contains(&agent))) {
+        &mut rejections.storage
+    } else if exclusions.hosts.contains(&host.id()) || exclusions.zones.contains(&spec.zone) {
+        &mut rejections.antiaffinity
+    } else if !has_room(host, wish, snapshot) {
+        &mut rejections.full
+    } else {
+        return wish.except != Some(host.id());
+    };
+    *reason += 1;
+    false
+}
+
+fn has_room(host: &Object<Hypervisor>, wish: &Wish<'_>, snapshot: &Snapshot) -> bool {
+    let Some(facts) = host.spec.facts(snapshot) else { return false };
+    let used = snapshot.usage(host.id()).plus(wish.amounts);
+    used.exceeds(&host.spec.capacity(facts)).is_none()
+}
+
+fn siblings(host: Id, wish: &Wish<'_>, snapshot: &Snapshot) -> u64 {
+    let count = snapshot
+        .referrers::<Instance>(host)
+        .filter(|instance| Some(instance.id()) != wish.own && are_siblings(&instance.spec.name, wish.name))
+        .count();
+    u64::try_from(count).unwrap_or(u64::MAX / SIBLING_MALUS)
+}
+
+/// Whether two names look like members of one set: at most one edit apart, or one the successor of the other.
+fn are_siblings(one: &str, other: &str) -> bool {
+    within_one_edit(one.as_bytes(), other.as_bytes()) || successor(one) == other || successor(other) == one
+}
+
+fn within_one_edit(one: &[u8], other: &[u8]) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    if long.len() - short.len() > 1 {
+        return false;
+    }
+    let prefix = short.iter().zip(long).take_while(|(a, b)| a == b).count();
+    let (short_rest, long_rest) = (&short[prefix..], &long[prefix..]);
+    match (short_rest, long_rest) {
+        ([], _) => true,
+        ([_, short_tail @ ..], [_, long_tail @ ..]) if short.len() == long.len() => short_tail == long_tail,
+        (_, [_, long_tail @ ..]) => short_rest == long_tail,
+        (_, []) => false,
+    }
+}
+
+/// The next name in counting: `web09` → `web10`, `az` → `ba`, `z` → `aa`.
+fn successor(name: &str) -> String {
+    let mut bytes = name.as_bytes().to_vec();
+    let mut position = bytes.len();
+    while position > 0 {
+        position -= 1;
+        let (next, carries, lead) = match bytes[position] {
+            b'9' => (b'0', true, b'1'),
+            b'z' => (b'a', true, b'a'),
+            b'Z' => (b'A', true, b'A'),
+            byte if byte.is_ascii_alphanumeric() => (byte + 1, false, byte),
+            _ => break,
+        };
+        bytes[position] = next;
+        if !carries {
+            break;
+        }
+        if position == 0 || !bytes[position - 1].is_ascii_alphanumeric() {
+            bytes.insert(position, lead);
+            break;
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn siblings_are_recognised() {
+        for (one, other) in
+            [("db1", "db2"), ("web09", "web10"), ("az", "ba"), ("z", "aa"), ("db", "db1"), ("a", "b"), ("x-9", "x-10")]
+        {
+            assert!(are_siblings(one, other), "{one} {other}");
+            assert!(are_siblings(other, one), "{other} {one}");
+        }
+        for (one, other) in [("web", "database"), ("db1", "web1"), ("node10", "node34")] {
+            assert!(!are_siblings(one, other), "{one} {other}");
+        }
+    }
+
+    fn distance(one: &[u8], other: &[u8]) -> usize {
+        let mut row: Vec<usize> = (0..=other.len()).collect();
+        for (i, a) in one.iter().enumerate() {
+            let mut diagonal = row[0];
+            row[0] = i + 1;
+            for (j, b) in other.iter().enumerate() {
+                let cost = (diagonal + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
+                diagonal = row[j + 1];
+                row[j + 1] = cost;
+            }
+        }
+        row[other.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn one_edit_agrees_with_the_distance(one in "[ab1]{0,5}", other in "[ab1]{0,5}") {
+            prop_assert_eq!(
+                within_one_edit(one.as_bytes(), other.as_bytes()),
+                distance(one.as_bytes(), other.as_bytes()) <= 1
+            );
+        }
+    }
+
+    #[test]
+    fn rejections_read_well() {
+        let text = Rejections { offline: 2, full: 1, ..Rejections::default() }.to_string();
+        assert_eq!(text, "2 offline, 1 without enough free CPU or memory");
+        assert_eq!(Rejections::default().to_string(), "it has no hypervisor");
+    }
+}
