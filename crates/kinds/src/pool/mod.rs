@@ -62,9 +62,10 @@ pub struct Space {
     pub available: u64,
 }
 
-/// What the nodes told of a pool's space: the sum of its parts, or of a shared pool the newest tale.
+/// What the nodes told of a pool's space: the sum of its parts, or of a shared pool
+/// what one of them told, since all see the same.
 pub fn space(pool: &Object<Pool>) -> Space {
-    let parts = pool.status.nodes.values().filter_map(|state| match state.detail {
+    let mut parts = pool.status.nodes.values().filter_map(|state| match state.detail {
         Some(Detail::Pool { capacity, allocated, available }) => {
             Some(Space { capacity, allocated, available })
         }
@@ -77,7 +78,7 @@ pub fn space(pool: &Object<Pool>) -> Space {
             available: sum.available.saturating_add(part.available),
         })
     } else {
-        parts.last().unwrap_or_default()
+        parts.next_back().unwrap_or_default()
     }
 }
 
