@@ -78,6 +78,7 @@ impl Kind for Group {
 
 impl Updatable for Group {
     type Update = wire::AntiAffinityGroupUpdate;
+    const READ_ONLY: &'static [&'static str] = &["id", "instances", "komputes"];
 
     fn updated(
         object: &Object<Self>,
