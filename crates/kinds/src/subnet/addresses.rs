@@ -44,7 +44,10 @@ pub fn elect_address(
 }
 
 /// The lowest usable address that is not taken, or how many usable ones there are.
-fn lowest_free(spec: &Subnet, mut is_taken: impl FnMut(Ipv4Addr) -> bool) -> Result<Ipv4Addr, u64> {
+pub(super) fn lowest_free(
+    spec: &Subnet,
+    mut is_taken: impl FnMut(Ipv4Addr) -> bool,
+) -> Result<Ipv4Addr, u64> {
     let usable = usable(spec);
     let mut addresses = usable.iter().flat_map(|range| range.addresses());
     addresses
@@ -84,7 +87,7 @@ pub(crate) fn refuse_unusable(subnet: &Object<Subnet>, address: Ipv4Addr) -> Res
 }
 
 /// The ranges of addresses that machines can have, in order and apart.
-fn usable(spec: &Subnet) -> Vec<Range> {
+pub(super) fn usable(spec: &Subnet) -> Vec<Range> {
     let gateway = Range { first: spec.gateway, last: spec.gateway };
     let mut excluded: Vec<Range> =
         spec.reserved.iter().chain(&spec.gateway_pool).copied().chain(std::iter::once(gateway)).collect();
