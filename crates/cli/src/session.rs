@@ -12,7 +12,7 @@ use crate::client::{Answer, Client, Request};
 use crate::context::Defaults;
 use crate::directory::{Directory, Names, Scope, parallel};
 use crate::error::{Error, Failure, Result};
-use crate::kind::{self, Kind};
+use crate::kind::{self, Activity, Kind};
 use crate::object::Object;
 use crate::render::{self, Format, Surroundings};
 use crate::terminal::Terminal;
@@ -77,21 +77,24 @@ impl Session<'_> {
         Ok(Surroundings { names, states: self.states(kind, objects), now: Timestamp::now() })
     }
 
-    /// What machines are doing; those whose state cannot be read are left out.
+    /// What objects are doing; those whose state cannot be read are left out.
     fn states(&self, kind: &'static Kind, objects: &[Object]) -> BTreeMap<String, String> {
-        if !kind.machine {
+        if kind.activity == Activity::None {
             return BTreeMap::new();
         }
-        let states = parallel(objects, |object| self.state(kind, object.id()).ok());
+        let states = parallel(objects, |object| self.observe(kind, object.id()).ok());
         let known = objects.iter().zip(states);
-        known.filter_map(|(object, state)| Some((object.id().to_owned(), state?.0))).collect()
+        known.filter_map(|(object, observed)| Some((object.id().to_owned(), observed?.state))).collect()
     }
 
-    /// State and reason of a machine.
-    pub(crate) fn state(&self, kind: &'static Kind, id: &str) -> Result<(String, String)> {
-        let answer = self.client.get(format!("{}/{id}/state", kind.path))?;
-        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok((text("state"), text("reason")))
+    /// What an object is doing now.
+    pub(crate) fn observe(&self, kind: &'static Kind, id: &str) -> Result<Observed> {
+        let read = |what: &str| self.client.get(format!("{}/{id}/{what}", kind.path));
+        match kind.activity {
+            Activity::None => Ok(Observed::default()),
+            Activity::Machine => read("state").map(|answer| Observed::of_machine(&answer)),
+            Activity::Fetched => read("status").map(|answer| Observed::of_fetched(&answer)),
+        }
     }
 
     /// Finds a machine: `NAME`, an id, or `KIND/NAME`. A compute and its inner instance share a name, and
@@ -99,13 +102,13 @@ impl Session<'_> {
     pub(crate) fn machine(&self, text: &str) -> Result<(&'static Kind, Object)> {
         if let Some((word, name)) = text.split_once('/') {
             let kind = kind::find(word)?;
-            if !kind.machine {
+            if !kind.is_machine() {
                 return Err(Error::usage(format!("a {} is not a machine", kind.name)));
             }
             return self.directory.find(kind, name, &Scope::EMPTY).map(|object| (kind, object));
         }
         let mut first = None;
-        for kind in kind::KINDS.iter().filter(|kind| kind.machine) {
+        for kind in kind::KINDS.iter().filter(|kind| kind.is_machine()) {
             match self.directory.find(kind, text, &Scope::EMPTY) {
                 Ok(object) => return Ok((kind, object)),
                 Err(error) if matches!(error.failure(), Failure::NotFound | Failure::Denied) => {
@@ -117,7 +120,7 @@ impl Session<'_> {
         Err(first.unwrap_or_else(|| Error::new(Failure::NotFound, format!("there is no machine `{text}`"))))
     }
 
-    /// Watches a machine until it is in a state.
+    /// Watches an object until it is in one of some states.
     pub(crate) fn await_state(
         &self,
         kind: &'static Kind,
@@ -126,23 +129,28 @@ impl Session<'_> {
         limit: Duration,
     ) -> Result<()> {
         let subject = format!("{} {}", kind.name, object.name());
-        let mut last = String::new();
-        let outcome = self.poll(format!("{subject}: waiting for {}", goal[0]), limit, |spinner| {
-            let (state, reason) = self.state(kind, object.id())?;
-            let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };
-            spinner.say(format!("{subject}: {state}{reason}, waiting for {}", goal[0]));
-            if state == "Crashed" {
-                return Err(Error::new(Failure::General, format!("{subject} has crashed{reason}"))
-                    .hint(format!("see its screen with `freehold console {}`", object.name())));
+        let waiting = format!("waiting for {}", goal.join(" or "));
+        let mut last = Observed::default();
+        let outcome = self.poll(format!("{subject}: {waiting}"), limit, |spinner| {
+            last = self.observe(kind, object.id())?;
+            spinner.say(format!("{subject}: {last}, {waiting}"));
+            if matches!(last.state.as_str(), "Crashed" | "Failed") {
+                return Err(Error::new(Failure::General, format!("{subject}: {last}")).hint(format!(
+                    "see more with `freehold describe {} {}`",
+                    kind.name,
+                    object.name()
+                )));
             }
-            let reached = goal.contains(&state.as_str());
-            last = format!("{state}{reason}");
-            Ok(reached.then_some(()))
+            Ok(goal.contains(&last.state.as_str()).then_some(()))
         })?;
         outcome.ok_or_else(|| {
-            let message = format!("{subject} is {last}, not {} after {}", goal[0], render::age(limit));
-            Error::new(Failure::TimedOut, message)
-                .hint(format!("watch it with `freehold state {}`", object.name()))
+            let message =
+                format!("{subject} is {last}, not {}, after {}", goal.join(" or "), render::age(limit));
+            Error::new(Failure::TimedOut, message).hint(format!(
+                "see more with `freehold describe {} {}`",
+                kind.name,
+                object.name()
+            ))
         })
     }
 
@@ -168,6 +176,45 @@ impl Session<'_> {
             std::thread::sleep(pause.min(left));
             pause = (pause * 3 / 2).min(LONGEST);
         }
+    }
+}
+
+/// What an object is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Observed {
+    pub state: String,
+    /// Why, or how far; may be empty.
+    pub reason: String,
+}
+
+impl Observed {
+    fn of_machine(answer: &Value) -> Self {
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { state: text("state"), reason: text("reason") }
+    }
+
+    fn of_fetched(answer: &Value) -> Self {
+        let nodes = answer.get("nodes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let failed = nodes.iter().find(|node| node.get("phase").and_then(Value::as_str) == Some("failed"));
+        let sum = |name: &str| nodes.iter().filter_map(|node| node.get(name)?.as_u64()).sum::<u64>();
+        let (state, reason) = match (answer.get("ready").and_then(Value::as_bool), failed) {
+            (Some(true), _) => ("Ready", String::new()),
+            (_, Some(node)) => {
+                ("Failed", node.get("message").and_then(Value::as_str).unwrap_or_default().to_owned())
+            }
+            (_, None) => {
+                let share = (u128::from(sum("fetched")) * 100).checked_div(u128::from(sum("total")));
+                ("Fetching", share.map(|share| format!("{share}%")).unwrap_or_default())
+            }
+        };
+        Self { state: state.to_owned(), reason }
+    }
+}
+
+impl std::fmt::Display for Observed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.state.is_empty() { "unknown" } else { &self.state })?;
+        if self.reason.is_empty() { Ok(()) } else { write!(f, " ({})", self.reason) }
     }
 }
 
@@ -205,4 +252,26 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 /// What a path is called in messages.
 pub(crate) fn source_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fetch_is_told_by_its_progress() {
+        let told =
+            |nodes: Value| Observed::of_fetched(&json!({ "ready": false, "nodes": nodes })).to_string();
+        let working = json!({ "phase": "working", "fetched": 30, "total": 60 });
+        let failed = json!({ "phase": "failed", "message": "the source answers 404", "fetched": 0 });
+        assert_eq!(told(json!([])), "Fetching");
+        assert_eq!(told(json!([working])), "Fetching (50%)");
+        assert_eq!(told(json!([working, failed])), "Failed (the source answers 404)");
+        assert_eq!(Observed::of_fetched(&json!({ "ready": true })).to_string(), "Ready");
+        let machine = json!({ "state": "Running", "reason": "Booted" });
+        assert_eq!(Observed::of_machine(&machine).to_string(), "Running (Booted)");
+        assert_eq!(Observed::default().to_string(), "unknown");
+    }
 }

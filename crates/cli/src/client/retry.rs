@@ -15,7 +15,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { again: 4, first: Duration::from_millis(250), longest: Duration::from_secs(10) }
+        Self { again: 3, first: Duration::from_millis(250), longest: Duration::from_secs(10) }
     }
 }
 

@@ -126,14 +126,18 @@ pub(super) fn run(
     file.save(&contexts)
 }
 
-/// Puts a context among the others; the first one becomes current.
-pub(super) fn keep(contexts: &mut Contexts, name: &str, context: Context, terminal: &Terminal) {
-    let url = context.url.clone();
-    let told = match contexts.contexts.insert(name.to_owned(), context) {
-        Some(_) => "Changed",
-        None => "Added",
-    };
-    terminal.note(&format!("{told} context {name} ({url})."));
+/// Puts a context among the others.
+fn keep(contexts: &mut Contexts, name: &str, context: Context, terminal: &Terminal) {
+    if contexts.contexts.insert(name.to_owned(), context).is_some() {
+        terminal.note(&format!("Changed context {name}."));
+    } else {
+        settle(contexts, name, terminal);
+    }
+}
+
+/// Tells of a new context; the first one becomes current.
+pub(super) fn settle(contexts: &mut Contexts, name: &str, terminal: &Terminal) {
+    terminal.note(&format!("Added context {name}."));
     if contexts.current.is_none() {
         contexts.current = Some(name.to_owned());
         terminal.note(&format!("Context {name} is current."));

@@ -59,9 +59,14 @@ fn kind_command(kind: &'static Kind) -> Command {
         .about(kind.about)
         .aliases(kind.aliases)
         .alias(kind.plural)
-        .arg(Arg::new("NAME").help("Its name").conflicts_with("name"))
+        .arg(Arg::new("NAME").help("Its name").required_unless_present("name").conflicts_with("name"))
         .args(draft::field_args(kind, |field| field.presence.at_creation()))
-        .mut_arg("name", |arg| arg.hide(true))
+        .mut_args(|arg| {
+            let required = kind.field(arg.get_id().as_str()).is_some_and(|field| field.presence.required());
+            arg.required(required)
+        })
+        .mut_arg("name", |arg| arg.hide(true).required(false))
+        .mut_arg("NAME", |arg| arg.required_unless_present("name"))
         .args(draft::parent_args(kind))
 }
 
@@ -156,9 +161,9 @@ fn create(draft: &Draft, beside: &Scope, wait: WaitArgs, session: &Session<'_>) 
     drop(spinner);
     session.directory.forget();
     session.terminal.note(&format!("Created {subject} ({}).", object.id()));
-    if let (Some(limit), true) = (wait.wait, draft.kind.machine) {
-        session.await_state(draft.kind, &object, &["Running"], limit)?;
-        session.terminal.note(&format!("{subject} is running."));
+    if let (Some(limit), Some(goal)) = (wait.wait, draft.kind.activity.goal()) {
+        session.await_state(draft.kind, &object, &[goal], limit)?;
+        session.terminal.note(&format!("{} is {}.", object.name(), goal.to_lowercase()));
     }
     Ok(object)
 }

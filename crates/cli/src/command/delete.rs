@@ -135,7 +135,7 @@ fn delete(kind: &'static Kind, object: &Object, args: &DeleteArgs, session: &Ses
         return Ok(());
     }
     if args.no_wait {
-        session.terminal.note(&format!("{subject} is being deleted."));
+        session.terminal.note(&format!("{} is being deleted.", object.name()));
         return Ok(());
     }
     let limit = args.wait.unwrap_or(PATIENCE);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::arguments::{ScopeArgs, any_kind};
 use crate::directory::parallel;
 use crate::error::{Failure, Result};
-use crate::kind::{Detail, Kind};
+use crate::kind::{Activity, Detail, Kind};
 use crate::render::{Surroundings, describe};
 use crate::session::Session;
 
@@ -34,8 +34,13 @@ pub(super) fn run(args: &DescribeArgs, session: &Session<'_>) -> Result<()> {
         let fields = kind.fields.iter().filter(|field| !object.at(field.wire).is_null());
         let named = fields.filter_map(|field| field.shape.target());
         let listed = kind.details.iter().map(|detail| detail.names).filter(|name| !name.is_empty());
-        let names = session.directory.names(&named.chain(listed).collect::<Vec<_>>())?;
-        let around = Surroundings { names, states: std::collections::BTreeMap::new(), now: Timestamp::now() };
+        let within =
+            kind.details.iter().flat_map(|detail| detail.fields).filter_map(|field| field.shape.target());
+        let names = session.directory.names(&named.chain(listed).chain(within).collect::<Vec<_>>())?;
+        let observed =
+            if kind.activity == Activity::None { None } else { session.observe(kind, object.id()).ok() };
+        let states = observed.map(|observed| (object.id().to_owned(), observed.to_string()));
+        let around = Surroundings { names, states: states.into_iter().collect(), now: Timestamp::now() };
         if !text.is_empty() {
             text.push('\n');
         }

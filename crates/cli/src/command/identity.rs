@@ -54,10 +54,13 @@ pub(super) fn whoami(
             let claims = claims(token.expose()).ok_or_else(|| {
                 Error::new(Failure::Denied, "the session token is damaged").hint("log in again")
             })?;
-            let user = client.get(format!("{}/{}", kind::find("user")?.path, claims.uid))?;
+            let user_kind = kind::find("user")?;
+            let user = client.get(format!("{}/{}", user_kind.path, claims.uid))?;
             let text = |name: &str| user.get(name).and_then(|value| value.as_str()).map(str::to_owned);
             let expires = jiff::Timestamp::from_second(claims.exp).ok().map(|at| at.to_string());
-            (email.clone(), text("name"), text("role").or(Some(claims.role)), expires)
+            let role = text("role").unwrap_or(claims.role);
+            let role = user_kind.field("role").map(|field| field.shape.show(&role.into(), &|_, _| None));
+            (email.clone(), text("name"), role, expires)
         }
     };
     let text = match args.output.output {

@@ -98,7 +98,9 @@ fn remember(
     };
     context.credential =
         Some(Credential::Session { email: email.to_owned(), token: Secret::new(token.to_owned()) });
-    super::context::keep(&mut contexts, &name, context, terminal);
+    if contexts.contexts.insert(name.clone(), context).is_none() {
+        super::context::settle(&mut contexts, &name, terminal);
+    }
     file.save(&contexts)
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::arguments::OutputArgs;
+use crate::client::{Method, Request};
 use crate::error::{Error, Failure, Result};
 use crate::render::{Format, Line, Style, Table, TableCell, age, block, json, lines, ordered, yaml};
 use crate::session::Session;
@@ -33,6 +34,18 @@ enum OutboxCommand {
         /// Its id, or the end of it; the newest when none is given
         id: Option<String>,
     },
+    /// Send mails again
+    Retry {
+        /// Their ids, or the ends of them
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+    /// Delete mails
+    Delete {
+        /// Their ids, or the ends of them
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +62,9 @@ struct Mail {
     state: String,
     #[serde(default)]
     attempts: u32,
+    /// Why the last attempt failed.
+    #[serde(default)]
+    error: Option<String>,
 }
 
 pub(super) fn run(args: &OutboxArgs, session: &Session<'_>) -> Result<()> {
@@ -56,10 +72,23 @@ pub(super) fn run(args: &OutboxArgs, session: &Session<'_>) -> Result<()> {
     let mut mails: Vec<Mail> = serde_json::from_value(answer.clone())
         .map_err(|error| Error::new(Failure::General, "the outbox cannot be understood").because(error))?;
     mails.sort_by(|a, b| a.id.cmp(&b.id));
+    let change = |ids: &[String], verb: &str, method: Method, suffix: &str, told: &str| {
+        let found = ids.iter().map(|id| find(&mails, Some(id))).collect::<Result<Vec<_>>>()?;
+        for mail in found {
+            let request = Request::new(method, format!("/outbox/{}{suffix}", mail.id));
+            session.send(&format!("{verb} mail {}", mail.id), &request)?;
+            session.terminal.note(&format!("Mail {} is {told}.", mail.id));
+        }
+        Ok(())
+    };
     let output = match &args.command {
         Some(OutboxCommand::Show { id }) => {
             return session.terminal.print(&show(find(&mails, id.as_deref())?));
         }
+        Some(OutboxCommand::Retry { ids }) => {
+            return change(ids, "send", Method::Patch, "/retry", "sent again");
+        }
+        Some(OutboxCommand::Delete { ids }) => return change(ids, "delete", Method::Delete, "", "deleted"),
         Some(OutboxCommand::List { output }) => output,
         None => &args.output,
     };
@@ -117,7 +146,9 @@ fn show(mail: &Mail) -> String {
             Line::new("To", mail.to.clone().unwrap_or_default()),
             Line::new("Subject", mail.subject.clone()),
             Line::new("Created", moment(&mail.created_at).map(|at| at.to_string()).unwrap_or_default()),
-            Line::new("State", format!("{}, {} attempts", mail.state, mail.attempts)),
+            Line::new("State", mail.state.clone()),
+            Line::new("Attempts", mail.attempts.to_string()),
+            Line::new("Trouble", mail.error.clone().unwrap_or_default()),
         ],
         0,
     );

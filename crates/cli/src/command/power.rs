@@ -42,12 +42,21 @@ impl Verb {
         }
     }
 
-    /// The states in which it is done; the first is what one calls it.
+    /// The states in which it is done.
     const fn goal(self) -> &'static [&'static str] {
         match self {
             Self::Start | Self::Reboot | Self::Reset | Self::Resume => &["Running"],
             Self::Stop | Self::Shutdown => &["Shutoff"],
             Self::Suspend => &["Paused", "PM Suspended"],
+        }
+    }
+
+    /// What one calls a machine of which it was done.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Start | Self::Reboot | Self::Reset | Self::Resume => "running",
+            Self::Stop | Self::Shutdown => "off",
+            Self::Suspend => "paused",
         }
     }
 
@@ -75,10 +84,10 @@ pub(super) fn run(verb: Verb, args: &PowerArgs, session: &Session<'_>) -> Result
         session.send(&format!("{} {subject}", verb.path()), &request)?;
         drop(spinner);
         match args.wait.wait {
-            None => session.terminal.note(&format!("{subject} is {}.", verb.asked())),
+            None => session.terminal.note(&format!("{} is {}.", machine.name(), verb.asked())),
             Some(limit) => {
                 session.await_state(kind, machine, verb.goal(), limit)?;
-                session.terminal.note(&format!("{subject} is {}.", verb.goal()[0].to_lowercase()));
+                session.terminal.note(&format!("{} is {}.", machine.name(), verb.done()));
             }
         }
     }

@@ -34,6 +34,6 @@ pub(super) fn run(args: &SetDefaultArgs, session: &Session<'_>) -> Result<()> {
     let path = fill(template, |name| parents.get(name).cloned())
         .map_err(|name| Error::usage(format!("the {name} of {subject} is not known")))?;
     session.send(&format!("make {subject} the default"), &Request::new(Method::Patch, path))?;
-    session.terminal.note(&format!("{subject} is the default."));
+    session.terminal.note(&format!("{} is the default.", object.name()));
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::arguments::OutputArgs;
 use crate::error::Result;
 use crate::render::{Format, Style, Table, TableCell, json, lines, yaml};
-use crate::session::Session;
+use crate::session::{Observed, Session};
 
 #[derive(Debug, Args)]
 pub struct StateArgs {
@@ -24,8 +24,8 @@ pub(super) fn run(args: &StateArgs, session: &Session<'_>) -> Result<()> {
     for name in &args.names {
         let (kind, machine) = session.machine(name)?;
         let subject = format!("{} {}", kind.name, machine.name());
-        let (state, reason) = session
-            .state(kind, machine.id())
+        let Observed { state, reason } = session
+            .observe(kind, machine.id())
             .map_err(|error| error.during(format!("cannot read the state of {subject}")))?;
         let id = machine.id();
         documents.push(

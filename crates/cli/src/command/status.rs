@@ -57,20 +57,13 @@ pub(super) fn run(args: &StatusArgs, session: &Session<'_>) -> Result<()> {
 }
 
 fn render(status: &Status, url: &str, now: Timestamp) -> String {
-    let count = |name: &String, number: &u64| match kind::find(name) {
-        Ok(kind) => format!("{number} {}", if *number == 1 { kind.name } else { kind.plural }),
-        Err(_) => format!("{number} {name}"),
-    };
     let connected = status.nodes.iter().filter(|node| node.connected).count();
     let text = block(
         &[
             Line::new("Controller", url),
             Line::new("Version", status.version.clone()),
             Line::new("Revision", status.revision.to_string()),
-            Line::several(
-                "Objects",
-                status.counts.iter().map(|(name, number)| count(name, number)).collect(),
-            ),
+            Line::several("Objects", ordered_counts(&status.counts)),
             Line::new("Nodes", format!("{connected} of {} connected", status.nodes.len())),
         ],
         0,
@@ -85,6 +78,24 @@ fn render(status: &Status, url: &str, now: Timestamp) -> String {
     }
     let table = table.render();
     if table.is_empty() { text } else { format!("{text}\n{table}") }
+}
+
+/// The kinds that we know in our order, then the others.
+fn ordered_counts(counts: &BTreeMap<String, u64>) -> Vec<String> {
+    let place = |name: &str| {
+        let found = kind::find(name).ok();
+        let index = found.and_then(|found| kind::KINDS.iter().position(|kind| kind.name == found.name));
+        index.unwrap_or(kind::KINDS.len())
+    };
+    let mut counts: Vec<_> = counts.iter().map(|(name, number)| (place(name), name, *number)).collect();
+    counts.sort();
+    counts
+        .into_iter()
+        .map(|(place, name, number)| match kind::KINDS.get(place) {
+            Some(kind) => format!("{number} {}", if number == 1 { kind.name } else { kind.plural }),
+            None => format!("{number} {name}"),
+        })
+        .collect()
 }
 
 #[cfg(test)]

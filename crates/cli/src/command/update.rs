@@ -52,6 +52,7 @@ fn kind_command(kind: &'static Kind) -> Command {
         .arg(Arg::new("NAME").help("Its name or id").required(true))
         .args(draft::field_args(kind, |field| field.presence.in_updates()))
         .mut_arg("name", |arg| arg.help("Its new name"))
+        .args(draft::fixed_args(kind))
 }
 
 impl FromArgMatches for UpdateArgs {

@@ -54,6 +54,7 @@ fn field_arg(field: &'static Field) -> Arg {
         | Shape::Pairs
         | Shape::Reference(_)
         | Shape::References(_)
+        | Shape::Nodes
         | Shape::Any => {
             let arg = arg.value_name(field.shape.placeholder()).value_parser(parser(field));
             if several { arg.action(ArgAction::Append) } else { arg }
@@ -72,6 +73,14 @@ fn parser(field: &'static Field) -> ValueParser {
         "" if shape.several() => Ok(Value::Null),
         _ => shape.read_text(text),
     })
+}
+
+/// Hidden flags for the fields that are fixed at creation, which say so.
+pub fn fixed_args(kind: &'static Kind) -> Vec<Arg> {
+    let fixed = |field: &&Field| field.presence.at_creation() && !field.presence.in_updates();
+    let refuse = |_: &str| Err::<Value, _>("it is fixed at creation");
+    let arg = |field: &'static Field| Arg::new(field.key).long(flag(field)).hide(true).value_parser(refuse);
+    kind.fields.iter().filter(fixed).map(arg).collect()
 }
 
 /// The flags for the parents under which a kind is created.

@@ -19,7 +19,7 @@ use crate::kind::{self, Field, Kind, Place, Shape};
 use crate::object::Object;
 
 pub use document::read_documents;
-pub use flags::{field_args, parent_args, read_fields, read_parents, scope_args};
+pub use flags::{field_args, fixed_args, parent_args, read_fields, read_parents, scope_args};
 pub use placement::{Placement, place};
 
 /// What the user wants an object to be.
@@ -62,7 +62,7 @@ impl Draft {
             )];
         }
         let missing = self.kind.fields.iter().filter(|field| field.presence.required() && !self.has(field));
-        missing.map(|field| format!("`{}` is missing: {}", field.key, field.help.to_lowercase())).collect()
+        missing.map(|field| format!("`{}` is missing ({})", field.key, field.help)).collect()
     }
 
     /// What is out of place for an update.
@@ -236,8 +236,8 @@ mod tests {
         let creation = draft("subnet", &[("name", json!("a"))]);
         let told = faults(&creation.subject(), creation.faults_of_creation()).unwrap_err().to_string();
         insta::assert_snapshot!(told, @r"
-        subnet a: `cidr` is missing: address range, as 10.0.0.0/24
-        subnet a: `gateway` is missing: address of the upstream gateway
+        subnet a: `cidr` is missing (Address range, as 10.0.0.0/24)
+        subnet a: `gateway` is missing (Address of the upstream gateway)
         ");
         let update = draft("subnet", &[("cidr", json!("10.0.0.0/8")), ("dns", json!("10.0.0.1"))]);
         assert_eq!(update.faults_of_update(), ["`cidr` is fixed at creation"]);

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field};
 use super::shape::Shape;
-use super::{AGE, BASE, Column, Detail, ID, Kind, NAME, STATE};
+use super::{AGE, Activity, BASE, Column, ID, Kind, NAME, STATE};
 
 const MEMORY: Field = Field::new("memory", Shape::Size, "Memory, as 4G").required();
 const VCPUS: Field = Field::new("vcpus", Shape::Integer(1, 1024), "Virtual processors").required();
@@ -18,9 +18,6 @@ const UEFI: Field = Field::new("uefi", Shape::Boolean, "UEFI firmware, else lega
 const MIGRATABLE: Field =
     Field::new("migratable", Shape::Boolean, "Whether it may be moved to another host [true]")
         .wire("kmotion_enabled");
-
-const MACHINE_STATE: Detail = Detail { title: "State", path: "", fields: STATE_FIELDS, names: "" };
-const STATE_FIELDS: &[Field] = &[Field::new("state", Shape::Text, ""), Field::new("reason", Shape::Text, "")];
 
 pub(super) static COMPUTE: Kind = Kind {
     name: "compute",
@@ -64,8 +61,7 @@ pub(super) static COMPUTE: Kind = Kind {
         Column::field("GROUPS", "anti_affinity_groups").wide(),
         Column::field("DESCRIPTION", "description").wide(),
     ],
-    machine: true,
-    details: &[Detail { path: "/kompute/{id}/state", ..MACHINE_STATE }],
+    activity: Activity::Machine,
     ..BASE
 };
 
@@ -103,8 +99,7 @@ pub(super) static INSTANCE: Kind = Kind {
         ID,
         Column::field("DESCRIPTION", "description").wide(),
     ],
-    machine: true,
-    details: &[Detail { path: "/instance/{id}/state", ..MACHINE_STATE }],
+    activity: Activity::Machine,
     ..BASE
 };
 

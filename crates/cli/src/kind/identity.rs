@@ -52,10 +52,10 @@ pub(super) static TEAM: Kind = Kind {
     columns: &[
         NAME,
         Column::count("USERS", "users"),
-        Column::field("DESCRIPTION", "description"),
         AGE,
         ID,
         Column::field("MEMBERS", "users").wide(),
+        Column::field("DESCRIPTION", "description").wide(),
     ],
     ..BASE
 };

@@ -33,7 +33,7 @@ pub(super) static ZONE: Kind = Kind {
     within: &["/region/{region}/zones"],
     creates: &["/region/{region}/zone"],
     fields: &[Field::new("name", Shape::Text, "Its name").required(), DESCRIPTION],
-    columns: &[NAME, Column::field("DESCRIPTION", "description"), AGE, ID],
+    columns: &[NAME, AGE, ID, Column::field("DESCRIPTION", "description").wide()],
     ..BASE
 };
 

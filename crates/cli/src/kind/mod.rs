@@ -63,8 +63,8 @@ pub struct Kind {
     pub fields: &'static [Field],
     /// The columns of its table.
     pub columns: &'static [Column],
-    /// Whether it runs: it then has `path/{id}/state` and the power verbs.
-    pub machine: bool,
+    /// What it is doing, where it does something.
+    pub activity: Activity,
     /// Where one is made the default of its parent, `{id}` being the object.
     pub default: Option<&'static str>,
     /// What `describe` reads beside the object.
@@ -83,10 +83,32 @@ const BASE: Kind = Kind {
     made_by: "",
     fields: &[],
     columns: &[],
-    machine: false,
+    activity: Activity::None,
     default: None,
     details: &[],
 };
+
+/// What objects of a kind do, beside being there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Nothing.
+    None,
+    /// They run: they have `path/{id}/state` and the power verbs.
+    Machine,
+    /// They are fetched: `path/{id}/status`, which is beyond the public contract, says how far that is.
+    Fetched,
+}
+
+impl Activity {
+    /// The state that a new object is to reach.
+    pub const fn goal(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Machine => Some("Running"),
+            Self::Fetched => Some("Ready"),
+        }
+    }
+}
 
 /// A column of a table.
 #[derive(Debug)]
@@ -106,7 +128,7 @@ pub enum Cell {
     Field(&'static str),
     /// How many values the field with this key has.
     Count(&'static str),
-    /// What the machine is doing.
+    /// What it is doing.
     State,
     /// How long ago it was made.
     Age,
@@ -155,6 +177,11 @@ impl Kind {
     /// The field with a key, as written in documents, or its noun on the wire.
     pub fn field(&self, key: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.key == key || field.wire == key)
+    }
+
+    /// Whether it runs.
+    pub fn is_machine(&self) -> bool {
+        self.activity == Activity::Machine
     }
 
     /// The placeholders of all paths under which it is created, without repetition.

@@ -36,6 +36,8 @@ pub enum Shape {
     Reference(&'static str),
     /// Several objects of a kind.
     References(&'static str),
+    /// How far nodes are: objects with `agent`, `phase` and `message`.
+    Nodes,
     /// Whatever the controller says.
     Any,
 }
@@ -50,6 +52,7 @@ impl Shape {
     pub const fn target(self) -> Option<&'static str> {
         match self {
             Self::Reference(kind) | Self::References(kind) => Some(kind),
+            Self::Nodes => Some("agent"),
             Self::Text
             | Self::Secret
             | Self::Integer(..)
@@ -68,7 +71,7 @@ impl Shape {
     /// What stands for the value in help texts.
     pub fn placeholder(self) -> String {
         match self {
-            Self::Text | Self::Texts | Self::Any => "TEXT".to_owned(),
+            Self::Text | Self::Texts | Self::Nodes | Self::Any => "TEXT".to_owned(),
             Self::Secret => "FILE".to_owned(),
             Self::Integer(..) => "NUMBER".to_owned(),
             Self::Size => "SIZE".to_owned(),
@@ -118,6 +121,7 @@ impl Shape {
             | Self::Texts
             | Self::Reference(_)
             | Self::References(_)
+            | Self::Nodes
             | Self::Any => Ok(Value::from(text)),
         }
     }
@@ -175,6 +179,7 @@ impl Shape {
             | Self::Texts
             | Self::Reference(_)
             | Self::References(_)
+            | Self::Nodes
             | Self::Any => Err("one value is expected, not a mapping".to_owned()),
         }
     }
@@ -203,6 +208,20 @@ impl Shape {
             }
             (Self::Pairs, Value::Object(pair)) => {
                 format!("{}={}", text_of(pair.get("key")), text_of(pair.get("value")))
+            }
+            (Self::Nodes, Value::Object(node)) => {
+                let agent = text_of(node.get("agent"));
+                let parts = [
+                    name("agent", &agent).unwrap_or(agent),
+                    text_of(node.get("phase")),
+                    text_of(node.get("message")),
+                ];
+                parts
+                    .iter()
+                    .filter(|part| !part.is_empty())
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join("  ")
             }
             (Self::Reference(kind) | Self::References(kind), Value::String(id)) => {
                 name(kind, id).unwrap_or_else(|| id.clone())

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field, Presence};
 use super::shape::Shape;
-use super::{AGE, BASE, Column, Detail, ID, Kind, NAME};
+use super::{AGE, Activity, BASE, Column, Detail, ID, Kind, NAME, STATE};
 
 pub(super) static STORAGE_POOL: Kind = Kind {
     name: "storage-pool",
@@ -38,6 +38,17 @@ pub(super) static STORAGE_POOL: Kind = Kind {
     ],
     default: Some("/region/{region}/pool/{id}/default"),
     details: &[
+        Detail {
+            title: "On hosts",
+            path: "/pool/{id}/status",
+            fields: &[
+                Field::new("capacity", Shape::Size, ""),
+                Field::new("allocated", Shape::Size, ""),
+                Field::new("available", Shape::Size, ""),
+                Field::new("nodes", Shape::Nodes, ""),
+            ],
+            names: "",
+        },
         Detail { title: "Images", path: "/pool/{id}/templates", fields: &[], names: "image" },
         Detail { title: "Volumes", path: "/pool/{id}/volumes", fields: &[], names: "volume" },
     ],
@@ -66,13 +77,21 @@ pub(super) static IMAGE: Kind = Kind {
     ],
     columns: &[
         NAME,
+        STATE,
         Column::field("OS", "os"),
-        Column::field("DESCRIPTION", "description"),
         AGE,
         ID,
+        Column::field("DESCRIPTION", "description").wide(),
         Column::field("SOURCE", "source").wide(),
     ],
+    activity: Activity::Fetched,
     default: Some("/pool/{pool}/template/{id}/default"),
+    details: &[Detail {
+        title: "On hosts",
+        path: "/template/{id}/status",
+        fields: &[Field::new("virtual_size", Shape::Size, ""), Field::new("nodes", Shape::Nodes, "")],
+        names: "",
+    }],
     ..BASE
 };
 

@@ -22,6 +22,9 @@ pub fn describe(
     if let Some(at) = object.created_at() {
         lines.push(Line::new("Created", format!("{at} ({} ago)", age(around.now.since(at)))));
     }
+    if let Some(state) = around.states.get(object.id()) {
+        lines.push(Line::new("State", state.clone()));
+    }
     let told = |field: &&Field| field.key != "name" && !object.at(field.wire).is_null();
     lines.extend(kind.fields.iter().filter(told).map(|field| line(field, object.at(field.wire), around)));
     let mut text = block(&lines, 0);
@@ -74,7 +77,7 @@ pub fn label_of(key: &str) -> String {
             word => word.to_owned(),
         })
         .collect();
-    let label = words.join(" ");
+    let label = words.join(" ").replace("anti affinity", "anti-affinity");
     let mut letters = label.chars();
     match letters.next() {
         Some(first) if !label.starts_with("vCPUs") => first.to_uppercase().chain(letters).collect(),

@@ -40,7 +40,7 @@ pub enum Format {
 pub struct Surroundings {
     /// Names for ids.
     pub names: Names,
-    /// What machines are doing, by id.
+    /// What objects are doing, by id.
     pub states: BTreeMap<String, String>,
     /// The present, for ages.
     pub now: Timestamp,

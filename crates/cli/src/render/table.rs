@@ -18,12 +18,12 @@ pub enum Style {
 }
 
 impl Style {
-    /// How the state of a machine looks.
+    /// How a state looks.
     pub fn of_state(state: &str) -> Self {
         match state {
-            "Running" => Self::Good,
-            "Crashed" | "No State" => Self::Bad,
-            "Paused" | "Shutdown" | "Blocked" | "PM Suspended" => Self::Changing,
+            "Running" | "Ready" => Self::Good,
+            "Crashed" | "No State" | "Failed" => Self::Bad,
+            "Paused" | "Shutdown" | "Blocked" | "PM Suspended" | "Fetching" => Self::Changing,
             _ => Self::Plain,
         }
     }
