@@ -8,6 +8,11 @@
 //! A call may be dropped at any await point (shutdown) and must leave a state from which the next call
 //! goes on. Errors say what to do about them.
 
+pub mod machines;
+pub mod seed;
+pub mod sim;
+pub mod storage;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
