@@ -21,6 +21,8 @@ pub mod placed;
 pub mod registry;
 pub mod route;
 pub mod slice;
+#[cfg(test)]
+mod testing;
 pub mod text;
 
 pub mod hypervisor;

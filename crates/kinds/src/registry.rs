@@ -22,6 +22,8 @@ pub struct Entry {
     pub scope: fn(&Snapshot, Id) -> Option<Scope>,
     /// The public form of an object; `None` when there is no such object.
     pub view: fn(&Snapshot, Id) -> Option<Result<Vec<u8>, ApiError>>,
+    /// How many objects there are.
+    pub count: fn(&Snapshot) -> usize,
     register: fn(Registry) -> Registry,
 }
 
@@ -35,6 +37,7 @@ impl Entry {
             rows,
             scope: |snapshot, id| snapshot.get::<K>(id).map(|object| K::scope(object, snapshot)),
             view: |snapshot, id| snapshot.get::<K>(id).map(|object| json(&K::view(object, snapshot))),
+            count: Snapshot::count::<K>,
             register: Registry::with::<K>,
         }
     }
@@ -48,6 +51,7 @@ impl Entry {
             rows,
             scope: |snapshot, id| snapshot.get::<E>(id).map(|_| Scope::Operators),
             view: |_, _| None,
+            count: Snapshot::count::<E>,
             register: Registry::with::<E>,
         }
     }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use freehold_store::{AnyObject, Change, Entity, Key, Object, Snapshot, Transaction};
 use freehold_types::Id;
-use freehold_types::agent::{Desired, ObjectKey, ObjectKind, Observed, Phase};
+use freehold_types::agent::{Desired, ObjectKind, Observed, Phase};
 
 use crate::adapter::Adapter;
-use crate::agent::Agent;
 use crate::environment::Environment;
 use crate::hypervisor::Hypervisor;
 use crate::image::Image;
@@ -142,16 +141,29 @@ fn network_of(adapter: Id, snapshot: &Snapshot) -> Option<Key> {
     Some(Key::of::<Network>(snapshot.get::<Subnet>(subnet)?.spec.network))
 }
 
-/// The kind at rest of an object on a node.
-pub const fn store_key(key: ObjectKey) -> Key {
-    let kind = match key.kind {
-        ObjectKind::Pool => Pool::KIND,
-        ObjectKind::Image => Image::KIND,
-        ObjectKind::Volume => Volume::KIND,
-        ObjectKind::Segment => Network::KIND,
-        ObjectKind::Machine => Instance::KIND,
-    };
-    Key { kind, id: key.id }
+/// What an object of a kind is on a node; `None` for kinds that nodes do not know.
+pub fn object_kind(kind: &str) -> Option<ObjectKind> {
+    match kind {
+        Pool::KIND => Some(ObjectKind::Pool),
+        Image::KIND => Some(ObjectKind::Image),
+        Volume::KIND => Some(ObjectKind::Volume),
+        Network::KIND => Some(ObjectKind::Segment),
+        Instance::KIND => Some(ObjectKind::Machine),
+        _ => None,
+    }
+}
+
+/// The agents that an object of the past was assigned to, so that those it has left are told.
+pub fn named_agents(object: &dyn AnyObject, snapshot: &Snapshot) -> Vec<Id> {
+    fn of<K: Placed>(object: &dyn AnyObject, snapshot: &Snapshot) -> Option<Vec<Id>> {
+        Some(placed::holders(object.downcast::<K>()?, snapshot))
+    }
+    of::<Instance>(object, snapshot)
+        .or_else(|| of::<Volume>(object, snapshot))
+        .or_else(|| of::<Image>(object, snapshot))
+        .or_else(|| of::<Network>(object, snapshot))
+        .or_else(|| of::<Pool>(object, snapshot))
+        .unwrap_or_default()
 }
 
 /// Notes what a node found of an object. `false` when there is no such object any more.
@@ -187,13 +199,4 @@ pub fn is_settled(key: Key, snapshot: &Snapshot) -> bool {
         Instance::KIND => settled::<Instance>(key.id, snapshot),
         _ => true,
     }
-}
-
-/// What a node told of itself, or its absence.
-pub fn set_presence(
-    agent: &Object<Agent>,
-    status: crate::agent::AgentStatus,
-    transaction: &mut Transaction,
-) {
-    transaction.observe(agent, status);
 }

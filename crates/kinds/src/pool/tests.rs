@@ -1,11 +1,16 @@
-//! Tests of what the text of a pool means.
+//! Tests of what the text of a pool means, and of the operations.
 
 use freehold_types::agent::PoolDriver;
+use freehold_types::size::GIB;
 use freehold_types::{ErrorKind, Id};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use super::{Pool, driver};
+use super::{Pool, default_of, driver};
 use crate::cost::Price;
+use crate::region::Region;
+use crate::route::Wait;
+use crate::testing::World;
 
 fn pool(text: &str) -> Pool {
     Pool {
@@ -98,4 +103,133 @@ proptest! {
     fn no_text_panics(text in "(dir:|logical:)?\\PC{0,24}") {
         let _ = driver::parse(&pool(&text));
     }
+}
+
+fn create(world: &World, region: Id, name: &str) -> Id {
+    world
+        .call("create_region_storage_pool")
+        .to([region])
+        .body(json!({ "name": name, "pool": "rbd", "agents": [] }))
+        .id()
+}
+
+#[test]
+fn what_was_given_comes_back_in_its_order() {
+    let world = World::new();
+    let site = world.site("eu");
+    let (other, _) = world.host(site.zone, "eu-a2");
+    let given = json!({
+        "name": "ceph", "description": "fast", "pool": "rbd", "ceph_address": "10.0.0.9", "ceph_port": 6_789,
+        "ceph_secret_uuid": "f5ff2d7a-0cd1-4b2e-9e0c-6f0f4a7f1c11",
+        "cost": { "price": 12.5, "currency": "CHF" }, "agents": [other, site.agent],
+    });
+    let mut made = world.call("create_region_storage_pool").to([site.region]).body(given.clone()).ok();
+    let id: Id = made["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.call("read_storage_pool").to([id]).ok(), made);
+    assert_eq!(world.call("update_storage_pool").to([id]).body(made.clone()).ok(), made);
+    made.as_object_mut().unwrap().remove("id");
+    assert_eq!(made, given);
+}
+
+#[test]
+fn what_is_left_out_is_that_of_the_contract() {
+    let world = World::new();
+    let site = world.site("eu");
+    let made = world.call("read_storage_pool").to([site.pool]).ok();
+    assert_eq!(made["ceph_address"], "localhost");
+    assert_eq!(made["ceph_port"], 3_300);
+    assert_eq!(made["cost"], json!({ "price": 0.0, "currency": "EUR" }));
+    let body = json!({ "name": "zero", "pool": "rbd", "agents": [], "ceph_port": 0, "ceph_address": "" });
+    let made = world.call("create_region_storage_pool").to([site.region]).body(body).ok();
+    assert_eq!((&made["ceph_port"], &made["ceph_address"]), (&json!(3_300), &json!("")));
+}
+
+#[test]
+fn the_first_pool_is_the_default_until_another_is() {
+    let world = World::new();
+    let region = world.call("create_region").body(json!({ "name": "eu", "domain": "example.org" })).id();
+    let default = |explicit: Option<Id>| {
+        let snapshot = world.snapshot();
+        default_of(&world.get::<Region>(region), &snapshot, explicit)
+            .map(|pool| pool.id())
+            .map_err(|error| error.kind)
+    };
+    assert_eq!(default(None), Err(ErrorKind::NotFound));
+    let ids = ["a", "b", "c"].map(|name| create(&world, region, name));
+    assert_eq!(default(None), Ok(ids[0]));
+    assert_eq!(default(Some(ids[1])), Ok(ids[1]));
+    world.call("set_region_default_storage_pool").to([region, ids[2]]).ok();
+    assert_eq!(default(None), Ok(ids[2]));
+    world.call("delete_storage_pool").to([ids[2]]).ok();
+    assert_eq!(default(None), Ok(ids[0]));
+    assert_eq!(default(Some(ids[2])), Err(ErrorKind::Conflict));
+    let elsewhere = world.call("create_region").body(json!({ "name": "us", "domain": "example.org" })).id();
+    assert_eq!(default(Some(create(&world, elsewhere, "a"))), Err(ErrorKind::NotFound));
+}
+
+#[test]
+fn a_pool_that_holds_something_stays_where_it_is() {
+    let world = World::new();
+    let site = world.site("eu");
+    let update = |change: Value| world.call("update_storage_pool").to([site.pool]).body(change);
+    assert!(update(json!({ "pool": "dir:/elsewhere" })).refused(409).contains("1 images"));
+    assert!(world.call("delete_storage_pool").to([site.pool]).refused(409).contains("image `debian`"));
+    update(json!({ "pool": "dir:/srv/pool", "description": "ours" })).ok();
+    world.call("delete_template").to([site.image]).ok();
+    world.converge();
+    update(json!({ "pool": "dir:/elsewhere" })).ok();
+    let answer = world.call("delete_storage_pool").to([site.pool]).send().unwrap();
+    assert!(matches!(answer.wait, Some(Wait::Gone(key)) if key.id == site.pool));
+    world.converge();
+    assert!(world.find::<Pool>(site.pool).is_none());
+}
+
+#[test]
+fn a_host_with_disks_of_a_pool_stays_in_it() {
+    let world = World::new();
+    let site = world.site("eu");
+    let project = world.project("shop", [], [site.region]);
+    let body = json!({ "name": "data", "type": "raw", "size": GIB });
+    let volume = world.call("create_project_region_volume").to([project, site.region]).body(body).id();
+    let (other, _) = world.host(site.zone, "eu-a2");
+    let update = |change: Value| world.call("update_storage_pool").to([site.pool]).body(change);
+    assert!(update(json!({ "agents": [other] })).refused(409).contains("`data`"));
+    update(json!({ "agents": [other, site.agent] })).ok();
+    world.call("delete_volume").to([volume]).ok();
+    world.converge();
+    update(json!({ "agents": [other] })).ok();
+}
+
+#[test]
+fn odd_pools_are_refused() {
+    let world = World::new();
+    let site = world.site("eu");
+    let edge = world.call("create_agent").body(json!({ "name": "edge", "type": "Kiwi" })).id();
+    let refused = |status: u16, body: Value| {
+        world.call("create_region_storage_pool").to([site.region]).body(body).refused(status)
+    };
+    refused(422, json!({ "name": "x", "pool": "dir:relative", "agents": [] }));
+    refused(400, json!({ "name": "x", "pool": "", "agents": [] }));
+    refused(409, json!({ "name": "main", "pool": "rbd", "agents": [] }));
+    refused(404, json!({ "name": "x", "pool": "rbd", "agents": [Id::from_u64(1)] }));
+    refused(422, json!({ "name": "x", "pool": "rbd", "agents": [edge] }));
+    refused(422, json!({ "name": "x", "pool": "rbd", "agents": [site.agent, site.agent] }));
+    refused(
+        422,
+        json!({ "name": "x", "pool": "rbd", "agents": [], "cost": { "price": -1.0, "currency": "EUR" } }),
+    );
+    refused(400, json!({ "name": "x", "pool": "rbd", "agents": [], "ceph_port": 65_536 }));
+}
+
+#[test]
+fn operators_see_how_full_a_pool_is() {
+    let world = World::new();
+    let site = world.site("eu");
+    let status = world.call("read_storage_pool_status").to([site.pool]).ok();
+    assert_eq!(status["capacity"], 1_000 * GIB);
+    assert_eq!(status["nodes"][0]["agent"], json!(site.agent));
+    assert_eq!(status["nodes"][0]["phase"], "ready");
+    let user = world.user("ann", freehold_types::wire::Role::User);
+    world.call("read_storage_pool_status").to([site.pool]).by(user).refused(403);
+    assert_eq!(world.call("list_storage_pools").by(user).ids(), [site.pool]);
 }

@@ -1,4 +1,4 @@
-//! Tests of what a subnet may be, and of the election of addresses.
+//! Tests of what a subnet may be, of the election of addresses, and of the operations.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -8,9 +8,12 @@ use freehold_types::wire::{IpRange, SubnetApplication};
 use freehold_types::{ErrorKind, Id};
 use ipnet::Ipv4Net;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::addresses::{lowest_free, usable};
-use super::{Subnet, spec};
+use super::{Subnet, elect_address, ip_claim, spec};
+use crate::network::Network;
+use crate::testing::World;
 
 fn range(first: &str, last: &str) -> Range {
     Range { first: first.parse().unwrap(), last: last.parse().unwrap() }
@@ -194,4 +197,215 @@ proptest! {
         let text = Ipv4Net::new(Ipv4Addr::from(bits), length).unwrap().trunc().to_string();
         prop_assert_eq!(spec::network("extra_routes", &text).unwrap().to_string(), text);
     }
+}
+
+/// A private network of a new region, without subnets.
+fn network(world: &World) -> Id {
+    let region = world.call("create_region").body(json!({ "name": "eu", "domain": "example.org" })).id();
+    for zone in ["a", "b"] {
+        world.call("create_region_zone").to([region]).body(json!({ "name": zone })).id();
+    }
+    world.call("create_region_v_net").to([region]).body(json!({ "name": "lan", "interface": "br0" })).id()
+}
+
+fn body(name: &str, prefix: &str) -> Value {
+    json!({ "name": name, "cidr": format!("{prefix}.0/24"), "gateway": format!("{prefix}.1") })
+}
+
+/// The body with other fields.
+fn with(mut body: Value, fields: &Value) -> Value {
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+#[test]
+fn what_was_given_comes_back_in_its_order() {
+    let world = World::new();
+    let network = network(&world);
+    let given = json!({
+        "name": "main", "description": "ours", "cidr": "10.0.0.0/24", "gateway": "10.0.0.254", "dns": "9.9.9.9",
+        "extra_routes": ["172.16.0.0/12", "10.8.0.0/16"],
+        "reserved": [{ "first": "10.0.0.9", "last": "10.0.0.12" }, { "first": "10.0.0.5", "last": "10.0.0.5" }],
+        "gw_pool": [{ "first": "10.0.0.252", "last": "10.0.0.253" }],
+        "application": "ceph",
+    });
+    let mut made = world.call("create_v_net_subnet").to([network]).body(given.clone()).ok();
+    let id: Id = made["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.call("read_subnet").to([id]).ok(), made);
+    // Clients send the whole object back.
+    assert_eq!(world.call("update_subnet").to([id]).body(made.clone()).ok(), made);
+    made.as_object_mut().unwrap().remove("id");
+    assert_eq!(made, given);
+    assert_eq!(world.call("list_v_net_subnets").to([network]).ids(), [id]);
+}
+
+#[test]
+fn the_resolver_is_the_gateway_unless_given() {
+    let world = World::new();
+    let network = network(&world);
+    let id = world.call("create_v_net_subnet").to([network]).body(body("a", "10.0.0")).id();
+    let update = |change: Value| world.call("update_subnet").to([id]).body(change).ok()["dns"].clone();
+    assert_eq!(update(json!({ "gateway": "10.0.0.3" })), "10.0.0.3");
+    assert_eq!(update(json!({ "dns": "9.9.9.9" })), "9.9.9.9");
+    assert_eq!(update(json!({ "gateway": "10.0.0.4" })), "9.9.9.9");
+    assert_eq!(update(json!({ "dns": "" })), "10.0.0.4");
+}
+
+#[test]
+fn the_first_subnet_is_the_default_until_another_is() {
+    let world = World::new();
+    let network = network(&world);
+    let ids: Vec<Id> = ["10.0.0", "10.0.1", "10.0.2"]
+        .map(|prefix| world.call("create_v_net_subnet").to([network]).body(body(prefix, prefix)).id())
+        .into();
+    let default = || world.get::<Network>(network).spec.default_subnet;
+    assert_eq!(default(), Some(ids[0]));
+    world.call("set_v_net_default_subnet").to([network, ids[2]]).ok();
+    assert_eq!(default(), Some(ids[2]));
+    world.call("delete_subnet").to([ids[2]]).ok();
+    assert_eq!(default(), Some(ids[0]));
+    world.call("delete_subnet").to([ids[0]]).ok();
+    world.call("delete_subnet").to([ids[1]]).ok();
+    assert_eq!(default(), None);
+    assert_eq!(
+        world.call("create_v_net_subnet").to([network]).body(body("d", "10.0.3")).id(),
+        default().unwrap()
+    );
+}
+
+#[test]
+fn subnets_of_a_network_are_apart() {
+    let world = World::new();
+    let network = network(&world);
+    let id = world.call("create_v_net_subnet").to([network]).body(body("a", "10.0.0")).id();
+    let create = |body: Value| world.call("create_v_net_subnet").to([network]).body(body);
+    let wider = with(body("b", "10.0.0"), &json!({ "cidr": "10.0.0.0/16" }));
+    assert!(create(wider).refused(422).contains("10.0.0.0/24"));
+    assert!(create(body("b", "10.0.0")).refused(422).contains("overlaps"));
+    assert!(create(body("a", "10.0.1")).refused(409).contains(&id.to_string()));
+    let other = world.call("create_region").body(json!({ "name": "us", "domain": "example.org" })).id();
+    let other =
+        world.call("create_region_v_net").to([other]).body(json!({ "name": "x", "interface": "br0" })).id();
+    world.call("create_v_net_subnet").to([other]).body(body("a", "10.0.0")).ok();
+}
+
+#[test]
+fn two_subnets_cannot_be_made_at_once() {
+    let world = World::new();
+    let network = network(&world);
+    let before = world.get::<Network>(network);
+    world.call("create_v_net_subnet").to([network]).body(body("a", "10.0.0")).ok();
+    world.call("create_v_net_subnet").to([network]).body(body("b", "10.0.1")).ok();
+    let after = world.get::<Network>(network);
+    // A plan on an older state writes the network too, and so does not fit any more.
+    assert_eq!(after.spec.subnets_made, before.spec.subnets_made + 2);
+}
+
+#[test]
+fn a_change_keeps_what_it_does_not_name() {
+    let world = World::new();
+    let network = network(&world);
+    let given = with(
+        body("a", "10.0.0"),
+        &json!({
+            "extra_routes": ["10.9.0.0/16"],
+            "reserved": [{ "first": "10.0.0.2", "last": "10.0.0.4" }],
+            "gw_pool": [{ "first": "10.0.0.5", "last": "10.0.0.6" }],
+        }),
+    );
+    let made = world.call("create_v_net_subnet").to([network]).body(given).ok();
+    let id: Id = made["id"].as_str().unwrap().parse().unwrap();
+    let update = |change: Value| world.call("update_subnet").to([id]).body(change);
+    assert_eq!(update(json!({ "name": "b" })).ok(), with(made.clone(), &json!({ "name": "b" })));
+    let cleared = update(json!({ "extra_routes": [], "reserved": [], "gw_pool": [] })).ok();
+    assert_eq!(
+        (&cleared["extra_routes"], &cleared["reserved"], &cleared["gw_pool"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert!(update(json!({ "cidr": "10.0.0.0/25" })).refused(422).contains("fixed at creation"));
+    assert!(update(json!({ "gateway": "10.0.1.1" })).refused(422).contains("`gateway`"));
+    let pool = json!({ "gw_pool": [{ "first": "10.0.0.9", "last": "10.0.0.9" }] });
+    assert!(update(pool).refused(422).contains("2 zones"));
+}
+
+#[test]
+fn a_pool_that_a_new_zone_made_too_small_hinders_no_other_change() {
+    let world = World::new();
+    let network = network(&world);
+    let pool = json!({ "gw_pool": [{ "first": "10.0.0.5", "last": "10.0.0.6" }] });
+    let made = world.call("create_v_net_subnet").to([network]).body(with(body("a", "10.0.0"), &pool)).ok();
+    let region = world.get::<Network>(network).spec.region;
+    world.call("create_region_zone").to([region]).body(json!({ "name": "c" })).ok();
+    let id: Id = made["id"].as_str().unwrap().parse().unwrap();
+    world.call("update_subnet").to([id]).body(with(made, &json!({ "description": "x" }))).ok();
+}
+
+#[test]
+fn the_address_of_an_adapter_cannot_become_the_gateway() {
+    let world = World::new();
+    let network = network(&world);
+    let id = world.call("create_v_net_subnet").to([network]).body(body("a", "10.0.0")).id();
+    let adapter = json!({ "name": "nic", "addresses": ["10.0.0.7"] });
+    world.call("create_subnet_adapter").to([id]).body(adapter).ok();
+    let reason = world.call("update_subnet").to([id]).body(json!({ "gateway": "10.0.0.7" })).refused(409);
+    assert!(reason.contains("`nic`"), "{reason}");
+    // Reserving around it is fine; and the old gateway is free for others once there is a new one.
+    let reserved =
+        json!({ "gateway": "10.0.0.3", "reserved": [{ "first": "10.0.0.2", "last": "10.0.0.9" }] });
+    world.call("update_subnet").to([id]).body(reserved).ok();
+    assert!(world.snapshot().claim(&ip_claim(id, "10.0.0.1".parse().unwrap())).is_none());
+    assert!(world.call("delete_subnet").to([id]).refused(409).contains("`nic`"));
+}
+
+#[test]
+fn an_elected_address_is_held_by_nobody() {
+    let world = World::new();
+    let network = network(&world);
+    let small = json!({ "name": "a", "cidr": "10.0.0.0/29", "gateway": "10.0.0.2" });
+    let id = world.call("create_v_net_subnet").to([network]).body(small).id();
+    let addresses: Vec<Value> = (0..5)
+        .map(|n| {
+            let adapter = json!({ "name": format!("nic{n}") });
+            world.call("create_subnet_adapter").to([id]).query("assignIP=true").body(adapter).ok()["addresses"].clone()
+        })
+        .collect();
+    let expected: Vec<Value> = [1, 3, 4, 5, 6].map(|last| json!([format!("10.0.0.{last}")])).into();
+    assert_eq!(addresses, expected);
+    let adapter = json!({ "name": "last" });
+    let reason =
+        world.call("create_subnet_adapter").to([id]).query("assignIP=true").body(adapter).refused(422);
+    assert!(reason.contains("`a`") && reason.contains("all 5"), "{reason}");
+}
+
+#[test]
+fn addresses_given_away_in_a_transaction_are_not_given_twice() {
+    let world = World::new();
+    let network = network(&world);
+    let id = world.call("create_v_net_subnet").to([network]).body(body("a", "10.0.0")).id();
+    let subnet = world.get::<Subnet>(id);
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        let address = elect_address(&subnet, &world.snapshot(), &taken).unwrap();
+        taken.push(address);
+    }
+    assert_eq!(taken, [2, 3, 4].map(|last| Ipv4Addr::new(10, 0, 0, last)));
+}
+
+#[test]
+fn members_know_public_subnets_and_their_own() {
+    let world = World::new();
+    let site = world.site("eu");
+    let hidden = world.call("create_v_net_subnet").to([site.private_network]).body(body("b", "10.2.0")).id();
+    let user = world.user("ann", freehold_types::wire::Role::User);
+    let team = world.team("team", [user]);
+    let list = || world.call("list_subnets").by(user).ids();
+    assert_eq!(list(), [site.public_subnet]);
+    let project = world.project("shop", [team], [site.region]);
+    assert_eq!(list(), [site.private_subnet, site.public_subnet]);
+    world.call("read_subnet").to([hidden]).by(user).refused(404);
+    world.call("update_subnet").to([site.private_subnet]).by(user).body(json!({})).refused(403);
+    // It is the project's, even without adapters.
+    assert!(
+        world.call("delete_subnet").to([site.private_subnet]).refused(409).contains(&project.to_string())
+    );
 }

@@ -56,7 +56,7 @@ fn delete(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let team = call.object::<Team>(0)?;
     if !team.spec.users.is_empty() {
         return Err(ApiError::conflict(format!(
-            "the team {} has {} users; take them out first",
+            "the team {} still has members ({}); take them out first",
             crud::named(team),
             team.spec.users.len()
         )));

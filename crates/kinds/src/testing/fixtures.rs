@@ -60,7 +60,12 @@ impl World {
 
     /// A project without quotas.
     #[track_caller]
-    pub(crate) fn project<const T: usize, const R: usize>(&self, name: &str, teams: [Id; T], regions: [Id; R]) -> Id {
+    pub(crate) fn project<const T: usize, const R: usize>(
+        &self,
+        name: &str,
+        teams: [Id; T],
+        regions: [Id; R],
+    ) -> Id {
         self.call("create_project")
             .query("subnetSize=24")
             .body(json!({ "name": name, "teams": teams.to_vec(), "regions": regions.to_vec() }))
@@ -72,7 +77,8 @@ impl World {
     pub(crate) fn site(&self, name: &str) -> Site {
         let domain = format!("{name}.example.org");
         let region = self.call("create_region").body(json!({ "name": name, "domain": domain })).id();
-        let zone = self.call("create_region_zone").to([region]).body(json!({ "name": format!("{name}-a") })).id();
+        let zone =
+            self.call("create_region_zone").to([region]).body(json!({ "name": format!("{name}-a") })).id();
         let (agent, hypervisor) = self.host(zone, &format!("{name}-a1"));
         let pool = self
             .call("create_region_storage_pool")

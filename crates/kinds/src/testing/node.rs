@@ -97,7 +97,9 @@ fn obey(desired: &Desired) -> Observed {
 
 fn detail(specification: &Specification) -> Option<Detail> {
     let detail = match specification {
-        Specification::Pool(_) => Detail::Pool { capacity: 1_000 * GIB, allocated: 0, available: 1_000 * GIB },
+        Specification::Pool(_) => {
+            Detail::Pool { capacity: 1_000 * GIB, allocated: 0, available: 1_000 * GIB }
+        }
         Specification::Image(_) => Detail::Image { virtual_size: 2 * GIB, fetched: GIB, total: Some(GIB) },
         Specification::Volume(volume) => Detail::Volume { bytes: volume.bytes },
         Specification::Machine(machine) => Detail::Machine(state_of(machine)),

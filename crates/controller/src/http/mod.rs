@@ -1,0 +1,68 @@
+//! HTTP: the route table as an application, and how it is served.
+
+pub(crate) mod engine;
+mod limit;
+mod operations;
+mod pages;
+pub(crate) mod server;
+pub(crate) mod tls;
+mod wait;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{MethodFilter, MethodRouter, any, get, on};
+use freehold_kinds::registry;
+use freehold_kinds::route::Row;
+use freehold_types::{ApiError, ErrorKind, agent, wire};
+use freehold_web::error;
+
+use crate::nodes::{self, Hub};
+use engine::Engine;
+
+/// The whole application.
+pub(crate) fn router(engine: Engine, hub: Hub) -> Router {
+    let mut api: Router<Engine> = Router::new();
+    for (_, row) in registry::rows() {
+        api = api.route(&format!("{}{}", wire::BASE_PATH, row.path), method(row));
+    }
+    api.merge(operations::routes())
+        .merge(pages::routes())
+        .route(agent::PATH, any(nodes::session::upgrade).with_state(hub))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(unknown)
+        .with_state(engine)
+}
+
+fn method(row: &'static Row) -> MethodRouter<Engine> {
+    let filter = match row.method {
+        "GET" => return get(move |State(engine): State<Engine>, request: Request| engine.serve(row, request)),
+        "POST" => MethodFilter::POST,
+        "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
+        _ => MethodFilter::DELETE,
+    };
+    on(filter, move |State(engine): State<Engine>, request: Request| engine.serve(row, request))
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    error::response(&ApiError {
+        kind: ErrorKind::MethodNotAllowed,
+        reason: format!("{} is not possible on {}", request.method(), request.uri().path()),
+    })
+}
+
+/// A path with a slash too many leads to the one without; others do not exist.
+async fn unknown(request: Request) -> Response {
+    let path = request.uri().path();
+    match path.strip_suffix('/') {
+        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            Redirect::permanent(&format!("{shorter}{query}")).into_response()
+        }
+        _ => error::response(&ApiError::not_found(format!(
+            "there is nothing at {path}; the operations are listed at {}/openapi.json",
+            wire::BASE_PATH
+        ))),
+    }
+}
