@@ -1,0 +1,255 @@
+//! Machines by libvirt and QEMU.
+//!
+//! Promises: a machine is a persistent domain `fh-<id>` with our mark in its metadata, and only domains
+//! with that mark are changed or removed; a domain that already is as desired is left untouched; libvirt
+//! is never asked to start machines by itself, since this node decides that with its own memory; no call
+//! of libvirt blocks an async thread; a restart of libvirtd is survived.
+//!
+//! Each pass reads the domain ([`apply`]), decides ([`plan`], pure) and acts. The definition is rendered
+//! by [`xml`] (pure), the connection is held by [`link`].
+//!
+//! What lies on disk for a machine: its seed (`seeds/<id>.iso`) and the log of its serial console
+//! (`serial/<id>.log`, rotated by virtlogd) under the state directory, and what libvirt keeps for it
+//! (firmware variables, TPM state). All go with the machine: a console log can hold a guest's secrets, and
+//! nobody could ask for it once the machine is gone.
+
+mod apply;
+mod devices;
+mod element;
+mod facts;
+mod link;
+mod plan;
+mod profile;
+#[cfg(test)]
+mod render_tests;
+mod state;
+mod virt_sys;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use freehold_types::Id;
+use freehold_types::agent::{Facts, Machine, MachineDetail, ObjectKey};
+use freehold_types::wire::OperatingSystem;
+use tokio::sync::mpsc;
+
+use self::apply::{Hand, Order};
+use self::devices::Refusal;
+use self::link::Link;
+pub use self::profile::{Accel, Accelerator, Architecture, Display, Profile};
+use crate::host::{HostError, MachineMemory, MachinePlan, Machines, seed};
+
+/// How to reach libvirt and what machines look like here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibvirtConfig {
+    /// Address of libvirt: `qemu:///system`.
+    pub uri: String,
+    pub accel: Accel,
+    /// Directory for seeds and serial logs; QEMU's user must be able to pass through it.
+    pub state_directory: PathBuf,
+    pub display: Display,
+    /// Address on which screens listen. They have no password: anything but loopback is for a network
+    /// that only administrators reach. "All addresses" is refused.
+    pub display_listen: IpAddr,
+}
+
+impl LibvirtConfig {
+    /// The system's libvirt, screens by VNC on loopback, acceleration as the host allows.
+    pub fn new(state_directory: impl Into<PathBuf>) -> Self {
+        Self {
+            uri: "qemu:///system".to_owned(),
+            accel: Accel::Auto,
+            state_directory: state_directory.into(),
+            display: Display::Vnc,
+            display_listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+/// The machines of one host.
+pub struct Libvirt {
+    link: Arc<Link>,
+    profile: Arc<Profile>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<ObjectKey>>>,
+    /// Machines whose guest was asked to shut down in order to be started again. Lost with the process,
+    /// and then the guest is asked once more.
+    restarting: Mutex<BTreeSet<Id>>,
+}
+
+impl std::fmt::Debug for Libvirt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Libvirt").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl Libvirt {
+    /// Connects, and stays connected until dropped. A daemon that does not answer yet is no error: the
+    /// calls fail until it does.
+    ///
+    /// # Errors
+    /// The configuration cannot work on this host.
+    pub async fn connect(config: LibvirtConfig) -> Result<Self, HostError> {
+        blocking("connect to libvirt", move || Self::connect_blocking(&config)).await?
+    }
+
+    fn connect_blocking(config: &LibvirtConfig) -> Result<Self, HostError> {
+        if config.display_listen.is_unspecified() {
+            return Err(HostError::Refused(format!(
+                "screens would listen on {}, every address of this host, without a password: give one address, best \
+                 127.0.0.1",
+                config.display_listen
+            )));
+        }
+        let architecture = Architecture::from_name(std::env::consts::ARCH).ok_or_else(|| {
+            HostError::Refused(format!(
+                "machines run on x86_64 and aarch64 only, and this host is {}",
+                std::env::consts::ARCH
+            ))
+        })?;
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let accelerator = profile::choose_accelerator(
+            config.accel,
+            profile::kvm_opens(Path::new("/dev/kvm")),
+            profile::cpu_virtualises(architecture, &cpuinfo),
+        )
+        .map_err(HostError::Refused)?;
+        let profile = Profile {
+            architecture,
+            accelerator,
+            display: config.display,
+            display_listen: config.display_listen,
+            state_directory: config.state_directory.clone(),
+        };
+        seed::make_passable(&profile.state_directory)
+            .map_err(|error| HostError::Failed(error.to_string()))?;
+        if let Some(closed) = closed_directory(&profile.state_directory) {
+            tracing::warn!(
+                directory = %closed.display(),
+                "machines cannot read their seeds unless QEMU runs as root: let others pass through this directory \
+                 (chmod o+x)"
+            );
+        }
+        let (changed, events) = mpsc::unbounded_channel();
+        let link = Link::start(&config.uri, changed).map_err(HostError::Failed)?;
+        Ok(Self {
+            link: Arc::new(link),
+            profile: Arc::new(profile),
+            events: Mutex::new(Some(events)),
+            restarting: Mutex::new(BTreeSet::new()),
+        })
+    }
+
+    fn order(&self, plan: &MachinePlan<'_>) -> Result<Order, HostError> {
+        let machine = plan.machine;
+        if machine.os == OperatingSystem::Windows && !has_swtpm() {
+            return Err(HostError::Refused(format!(
+                "machine {} ({}) runs Windows, which needs a TPM: install swtpm and swtpm-tools on this host",
+                machine.name, plan.id
+            )));
+        }
+        let definition =
+            xml::render(plan, &self.profile).map_err(|Refusal(reason)| HostError::Refused(reason))?;
+        let seed = seed::render(&machine.seed).map_err(|error| {
+            HostError::Refused(format!("seed of machine {} ({}): {error}", machine.name, plan.id))
+        })?;
+        Ok(Order {
+            definition,
+            seed,
+            power: machine.power,
+            reboots: machine.reboots,
+            resets: machine.resets,
+            restarting: self.with_restarting(|restarting| restarting.contains(&plan.id)),
+        })
+    }
+
+    fn hand(&self, id: Id, name: &str) -> Result<Hand, HostError> {
+        Ok(Hand { session: self.link.session()?, id, name: name.to_owned() })
+    }
+
+    fn with_restarting<T>(&self, act: impl FnOnce(&mut BTreeSet<Id>) -> T) -> T {
+        act(&mut self.restarting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Machines for Libvirt {
+    async fn facts(&self) -> Result<Facts, HostError> {
+        let session = self.link.session()?;
+        let profile = Arc::clone(&self.profile);
+        blocking("read the capabilities of libvirt", move || facts::observe(&session, &profile)).await?
+    }
+
+    async fn ensure_machine(
+        &self,
+        plan: &MachinePlan<'_>,
+        memory: &mut MachineMemory,
+    ) -> Result<MachineDetail, HostError> {
+        let order = self.order(plan)?;
+        let hand = self.hand(plan.id, &plan.machine.name)?;
+        let profile = Arc::clone(&self.profile);
+        let mut done = memory.clone();
+        let (outcome, done, restarting) = blocking("bring a machine to its target", move || {
+            let mut restarting = order.restarting;
+            let outcome = hand.ensure(&order, &profile, &mut done, &mut restarting);
+            (outcome, done, restarting)
+        })
+        .await?;
+        *memory = done;
+        self.with_restarting(|set| if restarting { set.insert(plan.id) } else { set.remove(&plan.id) });
+        outcome
+    }
+
+    async fn observe_machine(&self, id: Id) -> Result<Option<MachineDetail>, HostError> {
+        let hand = self.hand(id, &xml::domain_name(id))?;
+        blocking("observe a machine", move || hand.observe()).await?
+    }
+
+    async fn remove_machine(&self, id: Id, machine: &Machine) -> Result<(), HostError> {
+        let hand = self.hand(id, &machine.name)?;
+        let profile = Arc::clone(&self.profile);
+        blocking("remove a machine", move || hand.remove(&profile)).await??;
+        self.with_restarting(|restarting| restarting.remove(&id));
+        Ok(())
+    }
+
+    async fn console(&self, id: Id) -> Result<String, HostError> {
+        let hand = self.hand(id, &xml::domain_name(id))?;
+        blocking("find the screen of a machine", move || hand.console()).await?
+    }
+
+    fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey> {
+        let taken = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Asked a second time, a channel that has ended.
+        taken.unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+}
+
+/// Runs a call that blocks on a thread meant for that.
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    act: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HostError> {
+    tokio::task::spawn_blocking(act)
+        .await
+        .map_err(|error| HostError::Failed(format!("the attempt to {what} was cut off: {error}")))
+}
+
+/// The first directory on the way that others cannot pass through.
+fn closed_directory(path: &Path) -> Option<&Path> {
+    path.ancestors()
+        .filter(|directory| directory.as_os_str() != "")
+        .find(|directory| directory.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 == 0))
+}
+
+/// Whether the programs of a software TPM are installed.
+fn has_swtpm() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    ["swtpm", "swtpm_setup"]
+        .iter()
+        .all(|program| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
+}
