@@ -1,5 +1,6 @@
 //! Tests of the sources of images, and of the operations.
 
+use freehold_store::Object;
 use freehold_types::size::GIB;
 use freehold_types::wire::{OperatingSystem, Role};
 use freehold_types::{ErrorKind, Id};
@@ -142,9 +143,7 @@ fn the_first_image_is_the_default_until_another_is() {
     let (main, spare) = (pool("main"), pool("spare"));
     let default = |explicit: Option<Id>| {
         let snapshot = world.snapshot();
-        default_of(&world.get::<Pool>(main), &snapshot, explicit)
-            .map(|image| image.id())
-            .map_err(|error| error.kind)
+        default_of(&world.get::<Pool>(main), &snapshot, explicit).map(Object::id).map_err(|error| error.kind)
     };
     assert_eq!(default(None), Err(ErrorKind::NotFound));
     let ids = ["a", "b", "c"].map(|name| create(&world, main, name));

@@ -1,5 +1,6 @@
 //! Tests of what the text of a pool means, and of the operations.
 
+use freehold_store::Object;
 use freehold_types::agent::PoolDriver;
 use freehold_types::size::GIB;
 use freehold_types::{ErrorKind, Id};
@@ -151,7 +152,7 @@ fn the_first_pool_is_the_default_until_another_is() {
     let default = |explicit: Option<Id>| {
         let snapshot = world.snapshot();
         default_of(&world.get::<Region>(region), &snapshot, explicit)
-            .map(|pool| pool.id())
+            .map(Object::id)
             .map_err(|error| error.kind)
     };
     assert_eq!(default(None), Err(ErrorKind::NotFound));
