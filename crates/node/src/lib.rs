@@ -8,6 +8,9 @@ mod backoff;
 mod board;
 mod config;
 mod converge;
+#[cfg(test)]
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
 pub mod host;
 mod ledger;
 mod role;

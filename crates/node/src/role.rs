@@ -81,7 +81,7 @@ impl SimulatedNode {
             role: AgentType::Hypervisor,
             state: None,
             parallel: 8,
-            observe_every: Duration::from_secs(300),
+            observe_every: Duration::from_mins(5),
         }
     }
 }

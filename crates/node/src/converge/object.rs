@@ -9,13 +9,13 @@ use super::plan::{Job, Standing};
 use crate::backoff;
 
 /// Delays between tries of what fails.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// So many events in a row are followed at once; those after are followed with growing delays, so that a
 /// machine that dies at each start does not keep the host busy.
 const PROMPT_EVENTS: u32 = 3;
-const EVENT_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-const CALM: Duration = Duration::from_secs(120);
+const EVENT_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+const CALM: Duration = Duration::from_mins(2);
 
 /// What is known of an object.
 #[derive(Debug)]

@@ -80,11 +80,13 @@ pub(super) fn waits_for<'a>(
                 !state.get(*user).zip(standing(*user)).is_some_and(|(entry, now)| now.is_gone(&entry.desired))
             });
             if let Some(user) = user {
-                let name = state.get(user).map(|entry| describe(&entry.desired));
-                return Some(format!(
-                    "waits for the removal of {}",
-                    name.unwrap_or_else(|| user.to_string())
-                ));
+                return Some(match state.get(user).map(|entry| &entry.desired) {
+                    Some(user) if matches!(user.state, Wanted::Present(_)) => {
+                        format!("waits until {} does not use it any more", describe(user))
+                    }
+                    Some(user) => format!("waits for the removal of {}", describe(user)),
+                    None => format!("waits for {user}"),
+                });
             }
             // A pool that was not looked at yet may lack its mount, and would seem to hold nothing.
             let pool = pool_of(specification)?;

@@ -118,7 +118,7 @@ impl Converge {
                 Some((job, memory))
             }
             Err(reason) => {
-                self.fail(&desired, HostError::Refused(reason));
+                self.fail(&desired, &HostError::Refused(reason));
                 None
             }
         }
@@ -145,7 +145,7 @@ impl Converge {
                     self.event(key);
                 }
             }
-            Err(error) => self.fail(&desired, error),
+            Err(error) => self.fail(&desired, &error),
         }
     }
 
@@ -173,7 +173,7 @@ impl Converge {
         }
     }
 
-    fn fail(&mut self, desired: &Desired, error: HostError) {
+    fn fail(&mut self, desired: &Desired, error: &HostError) {
         let refused = matches!(error, HostError::Refused(_));
         let message = error.to_string();
         tracing::warn!(object = %plan::describe(desired), refused, error = message, "could not be made as desired");

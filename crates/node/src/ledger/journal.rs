@@ -104,6 +104,16 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// Puts a file in place that cannot be written.
+    pub(super) fn break_file(&mut self) {
+        if let Self::Disk(disk) = self {
+            disk.file = Some(File::open(disk.directory.join(LOG)).unwrap());
+        }
+    }
+}
+
 impl Disk {
     async fn rewrite(&mut self, state: &State) -> Result<(), LedgerError> {
         let directory = self.directory.clone();
@@ -138,8 +148,8 @@ pub(super) fn open(directory: &Path) -> Result<Opened, LedgerError> {
             let file = reopen(&path, valid, bytes.len() as u64).map_err(write(&path))?;
             (state, file, valid, base)
         }
-        other => {
-            if let Replayed::Damaged { reason } = other {
+        begun @ (Replayed::Nothing | Replayed::Damaged { .. }) => {
+            if let Replayed::Damaged { reason } = begun {
                 let aside = directory.join(format!("{LOG}.damaged-{}", Timestamp::now().as_millis()));
                 std::fs::rename(&path, &aside).map_err(write(&path))?;
                 tracing::error!(

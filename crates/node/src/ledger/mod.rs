@@ -300,6 +300,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// Makes the next write fail, as on a full disk.
+    #[cfg(test)]
+    fn break_file(&mut self) {
+        self.journal.break_file();
+    }
+
     /// See [`State::settle`]. Not written: a journal read again only makes the node more careful.
     pub(crate) fn settle(&mut self, key: ObjectKey) -> Vec<ObjectKey> {
         self.state.settle(key)

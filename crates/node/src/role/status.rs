@@ -18,7 +18,7 @@ use crate::stop::Stop;
 const COALESCE: Duration = Duration::from_secs(1);
 
 /// Written at least this often, so that a reader can tell a node that lives from one that hangs.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 
 /// Keeps the file up to date until told to stop.
 pub(super) async fn keep(path: PathBuf, board: Arc<Board>, mut stop: Stop) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::{STEP, Socket};
-use super::{Session, SessionError, read, reject, say, send};
+use super::{Session, SessionError, read, say, send};
 use crate::converge::Command;
 use crate::host::Host;
 
@@ -47,14 +47,10 @@ async fn listen(
     loop {
         while queries.try_join_next().is_some() {}
         let frame = timeout(silence, stream.next()).await.map_err(|_| SessionError::Silent)?;
-        let text = match frame.ok_or_else(|| SessionError::Closed(String::new()))?? {
-            Message::Text(text) => text,
-            other => {
-                reject(&other)?;
-                continue;
-            }
+        let Some(message) = read(&frame.ok_or_else(|| SessionError::Closed(String::new()))??)? else {
+            continue;
         };
-        match read(&text)? {
+        match message {
             ToNode::Slice(slice) => {
                 let (reply, answer) = oneshot::channel();
                 let command = Command::Slice { slice, reply };

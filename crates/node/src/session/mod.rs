@@ -79,11 +79,10 @@ pub(crate) enum SessionError {
 
 impl From<tungstenite::Error> for SessionError {
     fn from(error: tungstenite::Error) -> Self {
-        match error {
-            tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
-                Self::Closed(String::new())
-            }
-            other => Self::Broken(other.to_string()),
+        if matches!(error, tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) {
+            Self::Closed(String::new())
+        } else {
+            Self::Broken(error.to_string())
         }
     }
 }
@@ -205,9 +204,9 @@ fn proof(key: &Secret<String>, nonce: &str, agent: Id) -> Result<String, Session
 async fn hear(socket: &mut Socket) -> Result<ToNode, SessionError> {
     loop {
         let frame = timeout(STEP, socket.next()).await.map_err(|_| SessionError::Silent)?;
-        match frame.ok_or_else(|| SessionError::Closed(String::new()))?? {
-            Message::Text(text) => return read(&text),
-            other => reject(&other)?,
+        let frame = frame.ok_or_else(|| SessionError::Closed(String::new()))??;
+        if let Some(message) = read(&frame)? {
+            return Ok(message);
         }
     }
 }
@@ -230,26 +229,23 @@ async fn send(
     Ok(())
 }
 
-/// Reads a message. What cannot be read is not shown: it may hold secrets.
-fn read(text: &str) -> Result<ToNode, SessionError> {
-    serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        SessionError::Malformed(format!(
-            "a message cannot be read at {line}:{column}; bring both ends to one version"
-        ))
-    })
-}
-
-/// Lets frames without content pass.
-fn reject(frame: &Message) -> Result<(), SessionError> {
+/// Reads a frame; one without content is a sign of life and no more. What cannot be read is not shown: it
+/// may hold secrets.
+fn read(frame: &Message) -> Result<Option<ToNode>, SessionError> {
     match frame {
-        Message::Ping(_) | Message::Pong(_) => Ok(()),
+        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        Message::Text(text) => serde_json::from_str(text).map(Some).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            SessionError::Malformed(format!(
+                "a message cannot be read at {line}:{column}; bring both ends to one version"
+            ))
+        }),
         Message::Close(close) => {
             let reason =
                 close.as_ref().map(|frame| frame.reason.as_str()).filter(|reason| !reason.is_empty());
             Err(SessionError::Closed(reason.map(|reason| format!(": {reason}")).unwrap_or_default()))
         }
-        Message::Text(_) | Message::Binary(_) | Message::Frame(_) => {
+        Message::Binary(_) | Message::Frame(_) => {
             Err(SessionError::Malformed("a frame is not text".to_owned()))
         }
     }
@@ -269,7 +265,7 @@ mod tests {
 
     #[test]
     fn unreadable_messages_do_not_leak() {
-        let error = read(r#"{"type":"welcome", "secret-thing": "#).unwrap_err().to_string();
+        let error = read(&Message::text(r#"{"type":"welcome", "secret-thing": "#)).unwrap_err().to_string();
         assert!(!error.contains("secret-thing"), "{error}");
     }
 }

@@ -126,9 +126,8 @@ impl Domain {
                 }
                 self.life = Life::Paused;
             }
-            PowerTarget::Off if self.is_off() => {}
+            PowerTarget::Off | PowerTarget::ShutDown if self.is_off() => {}
             PowerTarget::Off => self.stop(),
-            PowerTarget::ShutDown if self.is_off() => {}
             PowerTarget::ShutDown => {
                 self.shutdowns += 1;
                 if !deaf {

@@ -248,7 +248,7 @@ impl Sim {
         act: impl FnOnce(&mut World) -> Result<T, HostError> + Send,
     ) -> Result<T, HostError> {
         let (fault, _busy) = self.begin(key);
-        let latency = self.latency(key.kind);
+        let latency = self.latency(key);
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
@@ -275,10 +275,12 @@ impl Sim {
         (state.faults.judge(key), busy)
     }
 
-    fn latency(&self, kind: ObjectKind) -> Duration {
+    fn latency(&self, key: ObjectKey) -> Duration {
         let latency = &self.inner.config.latency;
-        match kind {
+        match key.kind {
             ObjectKind::Pool => latency.pool,
+            // An image that is here is not fetched again.
+            ObjectKind::Image if self.look(|world| world.images.contains_key(&key.id)) => Duration::ZERO,
             ObjectKind::Image => latency.image,
             ObjectKind::Volume => latency.volume,
             ObjectKind::Segment => latency.segment,
