@@ -174,8 +174,8 @@ impl Selection {
             let mut order = Vec::new();
             append_in_order(&self.modules, &module.name, &mut order);
             let needs = order.iter().rev().skip(1).filter_map(|name| self.modules.get(name));
-            let needs: String = needs.map(|module| format!(" {}", module.path)).collect();
-            format!("{}:{needs}\n", module.path)
+            let needs: Vec<&str> = needs.map(|module| module.path.as_str()).collect();
+            format!("{}: {}", module.path, needs.join(" ")).trim_end().to_owned() + "\n"
         });
         lines.collect()
     }
