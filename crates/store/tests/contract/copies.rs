@@ -39,19 +39,13 @@ async fn a_restored_backup_is_equal_but_for_its_history() {
     let directory = TempDir::new().unwrap();
     let (copy, restored) = (directory.path().join("copy"), directory.path().join("restored"));
     store.backup(&copy).unwrap();
-    team(&store, "later").await;
+    let later = team(&store, "later").await;
 
     restore(&copy, &restored).unwrap();
     let second = open(&restored);
     assert_eq!(second.snapshot().revision(), 3);
     assert_ne!(second.lineage(), store.lineage());
-    write(&store, |transaction| {
-        transaction.delete(&get::<Team>(&store, {
-            let snapshot = store.snapshot();
-            snapshot.claim("name/team/later").unwrap().id
-        }))
-    })
-    .await;
+    write(&store, |transaction| transaction.delete(&later)).await;
     assert_eq!(describe(&second.snapshot()), describe(&store.snapshot()));
     second.close().await;
     assert_eq!(names(directory.path()), ["copy", "restored", "restored.lock"]);

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::entities::{Machine, NoteV1, NoteV3, Team, registry};
 use crate::harness::{
-    Medium, actor, commit, create, describe, get, machine, now, on_both_backends, team, write,
+    Medium, actor, commit, create, describe, get, machine, now, on_both_backends, outline, team, write,
 };
 
 on_both_backends!(
@@ -110,17 +110,6 @@ async fn day(store: &Store) -> u32 {
         }
     }
     failures
-}
-
-/// The state without its times, which differ from run to run.
-fn outline(store: &Store) -> Vec<String> {
-    let times = |line: String| {
-        let (start, rest) = line.split_once("\"updated_at\":").unwrap_or((&line, ""));
-        format!("{start}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
-    };
-    let mut lines: Vec<_> = describe(&store.snapshot()).into_iter().map(times).collect();
-    lines.push(format!("revision {}", store.snapshot().revision()));
-    lines
 }
 
 async fn every_write_can_fail_and_be_tried_again(medium: Medium) {

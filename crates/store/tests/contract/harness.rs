@@ -146,3 +146,14 @@ pub(crate) fn describe(snapshot: &Snapshot) -> Vec<String> {
     lines.sort();
     lines
 }
+
+/// The state without its times, which differ from run to run, but with its revision.
+pub(crate) fn outline(store: &Store) -> Vec<String> {
+    let times = |line: String| {
+        let (start, rest) = line.split_once("\"updated_at\":").unwrap_or((&line, ""));
+        format!("{start}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+    };
+    let mut lines: Vec<_> = describe(&store.snapshot()).into_iter().map(times).collect();
+    lines.push(format!("revision {}", store.snapshot().revision()));
+    lines
+}

@@ -120,7 +120,7 @@ async fn a_condition_is_waited_for(medium: Medium) {
     let waiting = store.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        waiting.wait_until(|snapshot| snapshot.count::<Team>() == 3).await.unwrap().revision()
+        waiting.wait_until(|snapshot| snapshot.count::<Team>() >= 3).await.unwrap().revision()
     });
     for number in 1..=4 {
         team(&store, &number.to_string()).await;
