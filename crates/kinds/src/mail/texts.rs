@@ -79,8 +79,8 @@ pub fn user_key(user: &User, issued: &Issued, environment: &Environment) -> Mail
          \n    {}\n\
          \n\
          {}\
-         Programs send it in the header X-API-Key. An earlier key of the\n\
-         account has stopped working. If you did not ask for a key, delete the\n\
+         Programs send it in the header X-API-Key. An earlier key, if there was\n\
+         one, has stopped working. If you did not ask for a key, delete the\n\
          token {} at once.\n",
         issued.key.expose(),
         expiry(issued),
@@ -105,8 +105,8 @@ pub fn agent_key(id: Id, agent: &Agent, issued: &Issued, environment: &Environme
          {facts}\
          \n\
          {}\
-         Put it into the configuration of the agent's node. An earlier key of\n\
-         the agent has stopped working.\n\
+         Put it into the configuration of the agent's node. An earlier key, if\n\
+         there was one, has stopped working.\n\
          {}",
         issued.key.expose(),
         expiry(issued),
@@ -251,10 +251,7 @@ fn link(path: &str, id: Id, token: &Secret<String>, environment: &Environment) -
 }
 
 fn expiry(issued: &Issued) -> String {
-    issued
-        .expiration_date
-        .map(|date| format!("It works until {date} (UTC), that day excluded.\n\n"))
-        .unwrap_or_default()
+    issued.expiration_date.map(|date| format!("It stops working on {date} (UTC).\n\n")).unwrap_or_default()
 }
 
 fn quota(amount: u64, display: impl Fn(u64) -> String) -> String {
@@ -264,7 +261,12 @@ fn quota(amount: u64, display: impl Fn(u64) -> String) -> String {
 /// Labels and values in two columns.
 fn rows(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or_default() + 1;
-    rows.iter().map(|(label, value)| format!("    {:<width$} {value}\n", format!("{label}:"))).collect()
+    rows.iter().fold(String::new(), |mut text, (label, value)| {
+        let label = format!("{label}:");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "    {label:<width$} {value}");
+        text
+    })
 }
 
 const fn role(role: Role) -> &'static str {

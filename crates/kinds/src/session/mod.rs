@@ -56,7 +56,12 @@ pub struct Claims {
 ///
 /// # Errors
 /// 500 when the signing key does not suit the library.
-pub fn sign(session: Id, user: (Id, &User), until: Timestamp, environment: &Environment) -> Result<String, ApiError> {
+pub fn sign(
+    session: Id,
+    user: (Id, &User),
+    until: Timestamp,
+    environment: &Environment,
+) -> Result<String, ApiError> {
     let (uid, user) = user;
     let claims = Claims {
         iss: ISSUER.to_owned(),

@@ -132,7 +132,7 @@ mod log_in {
     fn a_forged_token_opens_nothing() {
         let world = World::new();
         let root = world.user("root", Role::SuperAdmin);
-        let session = world.put(Session { user: root, expires_at: world.now + Duration::from_secs(60) });
+        let session = world.put(Session { user: root, expires_at: world.now + Duration::from_mins(1) });
         let claims = Claims {
             iss: ISSUER.to_owned(),
             uid: root,

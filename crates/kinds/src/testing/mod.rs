@@ -7,6 +7,7 @@
 
 mod fixtures;
 mod node;
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

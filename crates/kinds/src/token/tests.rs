@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::testing::World;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The key that the newest mail carries: the one line that is nothing but letters and digits.
 fn mailed_key(world: &World) -> Credentials {

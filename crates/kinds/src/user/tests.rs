@@ -186,7 +186,7 @@ fn a_deleted_account_leaves_nothing() {
     let team = world.team("crew", [bob, eve]);
     for user in [bob, eve] {
         world.call("set_user_api_token").by(user).to([user]).ok();
-        world.put(Session { user, expires_at: world.now + Duration::from_secs(60) });
+        world.put(Session { user, expires_at: world.now + Duration::from_mins(1) });
     }
     let before = world.snapshot().revision();
     world.call("delete_user").to([bob]).ok();
@@ -202,7 +202,7 @@ fn a_deleted_account_leaves_nothing() {
 fn a_password_is_set_by_its_owner_or_an_operator() {
     let world = World::new();
     let bob = world.user("bob", Role::User);
-    let session = |user| world.put(Session { user, expires_at: world.now + Duration::from_secs(60) });
+    let session = |user| world.put(Session { user, expires_at: world.now + Duration::from_mins(1) });
     let (own, other) = (session(bob), session(bob));
     world.call("reset_user_password").by(bob).to([bob]).ok();
     let fresh = json!({ "value": "quartz-lantern-71-meadow-sail" });

@@ -14,8 +14,6 @@ use crate::key;
 /// Characters of a token: letters and digits, which a link carries as they are.
 const LENGTH: usize = 32;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// A one-time token that was mailed: its digest, and until when it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
@@ -25,9 +23,9 @@ pub struct Ticket {
 
 impl Ticket {
     /// How long a mail address may be confirmed: over a weekend and a short leave.
-    pub const CONFIRMATION: Duration = DAY.saturating_mul(7);
+    pub const CONFIRMATION: Duration = Duration::from_hours(7 * 24);
     /// How long a password may be renewed.
-    pub const RENEWAL: Duration = Duration::from_secs(60 * 60);
+    pub const RENEWAL: Duration = Duration::from_hours(1);
 
     /// A new ticket, and the token that opens it.
     pub fn issue(lifetime: Duration, now: Timestamp) -> (Self, Secret<String>) {
