@@ -50,16 +50,12 @@ impl Terminal {
         }
     }
 
-    /// Streams of the caller's choice, without questions or animation.
+    /// Streams of the caller's choice, without questions, animation or colour.
     pub fn plain(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool, verbose: bool) -> Self {
-        Self {
-            out: Mutex::new(out),
-            err: Mutex::new(err),
-            interactive: false,
-            animated: false,
-            quiet,
-            verbose,
-        }
+        let plain = |stream: Box<dyn Write + Send>| -> Mutex<Box<dyn Write + Send>> {
+            Mutex::new(Box::new(anstream::StripStream::new(stream)))
+        };
+        Self { out: plain(out), err: plain(err), interactive: false, animated: false, quiet, verbose }
     }
 
     /// Writes data.

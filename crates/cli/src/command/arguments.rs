@@ -8,34 +8,36 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use crate::client::Wait;
 use crate::directory::Scope;
 use crate::draft::{read_parents, scope_args};
-use crate::kind::{self, KINDS, Kind};
+use crate::kind::{self, Field, KINDS, Kind, Shape};
 use crate::render::{Format, duration};
 
 /// How long `--wait` waits when it does not say.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
+/// The place in the help of flags that many commands share: after those of the command.
+const LAST: usize = 900;
+
 /// `-o`, with a table as default.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgs {
-    /// How to print
+    /// How to print: table, wide, json, yaml, name or id [table]
     #[arg(
         short,
         long,
         value_enum,
-        default_value = "table",
         value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true,
         hide_possible_values = true
     )]
-    #[arg(help = "How to print: table, wide, json, yaml, name or id")]
     pub output: Format,
 }
 
 /// `-o`, with nothing as default.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct ResultArgs {
-    /// Print the result as well
-    #[arg(short, long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
-    #[arg(help = "Print the result: table, wide, json, yaml, name or id")]
+    /// Print the result: table, wide, json, yaml, name or id
+    #[arg(short, long, value_enum, value_name = "FORMAT", hide_possible_values = true, display_order = LAST)]
     pub output: Option<Format>,
 }
 
@@ -49,7 +51,8 @@ pub(super) struct WaitArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "5m",
-        value_parser = duration
+        value_parser = duration,
+        display_order = LAST
     )]
     pub wait: Option<Duration>,
 }
@@ -116,4 +119,31 @@ pub(super) fn file_arg() -> Arg {
 /// The kind that a subcommand is named after.
 pub(super) fn named_kind(word: &str) -> Result<&'static Kind, clap::Error> {
     kind::find(word).map_err(|error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error))
+}
+
+/// The usage of a command that makes or changes objects of a kind: its name, then what must be given.
+pub(super) fn usage_of(verb: &str, kind: &'static Kind, required: fn(&Field) -> bool) -> String {
+    const WIDTH: usize = 80;
+    const INDENT: usize = "Usage: ".len();
+    let mut parts = vec!["<NAME>".to_owned()];
+    for field in kind.fields.iter().filter(|field| field.key != "name" && required(field)) {
+        let value = if matches!(field.shape, Shape::Choice(_)) {
+            "WORD".to_owned()
+        } else {
+            field.shape.placeholder()
+        };
+        parts.push(format!("--{} <{value}>", field.flag.replace('_', "-")));
+    }
+    parts.push("[OPTIONS]".to_owned());
+    let mut lines = vec![format!("freehold {verb} {}", kind.name)];
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if INDENT + line.len() + 1 + part.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(&part);
+            }
+            _ => lines.push(format!("{:INDENT$}  {part}", "")),
+        }
+    }
+    lines.join("\n")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
 
-use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind};
+use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of};
 use crate::directory::Scope;
 use crate::draft::{self, Draft, Placement};
 use crate::error::{Error, Result};
@@ -42,6 +42,10 @@ impl Args for CreateArgs {
             .subcommand_negates_reqs(true)
             .args_conflicts_with_subcommands(true)
             .subcommand_value_name("KIND")
+            .disable_help_subcommand(true)
+            .override_usage(
+                "freehold create <KIND> [OPTIONS]\n       freehold create --file <FILE> [OPTIONS]",
+            )
             .subcommand_help_heading("Kinds");
         KINDS
             .iter()
@@ -57,6 +61,7 @@ impl Args for CreateArgs {
 fn kind_command(kind: &'static Kind) -> Command {
     Command::new(kind.name)
         .about(kind.about)
+        .override_usage(usage_of("create", kind, |field| field.presence.required()))
         .aliases(kind.aliases)
         .alias(kind.plural)
         .arg(Arg::new("NAME").help("Its name").required_unless_present("name").conflicts_with("name"))

@@ -51,7 +51,7 @@ pub struct Globals {
     /// File with the API key; `-` is standard input
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub api_key_file: Option<PathBuf>,
-    /// File with the only certificate authority to trust, PEM
+    /// File with the one certificate authority to trust
     #[arg(
         long,
         global = true,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind};
+use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of};
 use super::create::{read_files, read_secrets};
 use crate::directory::Scope;
 use crate::draft::{self, Draft};
@@ -35,6 +35,10 @@ impl Args for UpdateArgs {
             .subcommand_negates_reqs(true)
             .args_conflicts_with_subcommands(true)
             .subcommand_value_name("KIND")
+            .disable_help_subcommand(true)
+            .override_usage(
+                "freehold update <KIND> [OPTIONS]\n       freehold update --file <FILE> [OPTIONS]",
+            )
             .subcommand_help_heading("Kinds");
         KINDS.iter().fold(command, |command, kind| command.subcommand(kind_command(kind)))
     }
@@ -47,6 +51,7 @@ impl Args for UpdateArgs {
 fn kind_command(kind: &'static Kind) -> Command {
     Command::new(kind.name)
         .about(kind.about)
+        .override_usage(usage_of("update", kind, |_| false))
         .aliases(kind.aliases)
         .alias(kind.plural)
         .arg(Arg::new("NAME").help("Its name or id").required(true))

@@ -32,7 +32,7 @@ fn field_arg(field: &'static Field) -> Arg {
             .value_parser(parser(field)),
         Shape::Secret => arg
             .value_name("FILE")
-            .help(format!("File with its {}; `-` is standard input", field.help.to_lowercase()))
+            .help(format!("{}, read from FILE; `-` is standard input", field.help))
             .value_hint(clap::ValueHint::FilePath)
             .value_parser(clap::value_parser!(PathBuf)),
         Shape::Choice(choices) => {

@@ -81,7 +81,7 @@ impl Shape {
             Self::Money => "PRICE".to_owned(),
             Self::Ranges => "FIRST-LAST".to_owned(),
             Self::Pairs => "KEY=VALUE".to_owned(),
-            Self::Reference(kind) | Self::References(kind) => kind.to_uppercase(),
+            Self::Reference(_) | Self::References(_) => "NAME".to_owned(),
         }
     }
 
