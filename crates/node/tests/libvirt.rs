@@ -17,7 +17,7 @@ use std::time::Duration;
 use freehold_node::host::machines::{Accel, Libvirt, LibvirtConfig};
 use freehold_node::host::{HostError, MachineMemory, Machines};
 use freehold_types::Secret;
-use freehold_types::agent::{Firmware, ObjectKey, ObjectKind, PowerTarget};
+use freehold_types::agent::{Firmware, ObjectKey, ObjectKind, Power, PowerTarget};
 use freehold_types::size::MIB;
 use freehold_types::wire::OperatingSystem;
 use tokio::sync::mpsc;
@@ -147,11 +147,38 @@ async fn changes_wait_for_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_told_and_never_keeps_a_machine_running() {
+    let mut stage = Stage::new().await;
+    stage.machine.vcpus = 100_000;
+    let told = stage.ensure().await.unwrap_err();
+    assert!(matches!(&told, HostError::Refused(reason) if reason.contains("cannot be defined")), "{told}");
+    assert_eq!(stage.info(), None);
+
+    stage.machine.vcpus = 1;
+    stage.ensure().await.unwrap();
+    stage.machine.vcpus = 100_000;
+    stage.machine.power = Power { serial: 2, target: PowerTarget::Off };
+    assert!(matches!(stage.ensure().await.unwrap_err(), HostError::Refused(_)));
+    assert_eq!(stage.state().await, ("Shutoff".to_owned(), "Destroyed".to_owned()));
+
+    stage.machine.vcpus = 1;
+    stage.lose_bridge();
+    stage.machine.power = Power { serial: 3, target: PowerTarget::Running };
+    let told = stage.ensure().await.unwrap_err();
+    assert!(matches!(&told, HostError::Failed(reason) if reason.contains("cannot start")), "{told}");
+    assert_eq!(stage.memory.power_serial, 2);
+    stage.libvirt.remove_machine(stage.id, &stage.machine).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_machine_is_adopted_untouched() {
     let mut stage = Stage::new().await;
     stage.machine.reboots = 2;
     stage.ensure().await.unwrap();
     let (run, definition) = (virsh(&["domid", &stage.domain()]), stage.info());
+
+    // Its start is this node's business, not libvirt's.
+    virsh(&["autostart", &stage.domain()]);
 
     // A node that starts anew, with its ledger and then without.
     for memory in [stage.memory.clone(), MachineMemory::default()] {
@@ -161,6 +188,7 @@ async fn a_running_machine_is_adopted_untouched() {
         assert_eq!(stage.ensure().await.unwrap().state, "Running");
         assert_eq!(stage.memory, known);
         assert_eq!((virsh(&["domid", &stage.domain()]), stage.info()), (run.clone(), definition.clone()));
+        assert!(virsh(&["dominfo", &stage.domain()]).contains("Autostart:      disable"));
     }
     stage.libvirt.remove_machine(stage.id, &stage.machine).await.unwrap();
 }

@@ -237,6 +237,11 @@ impl Stage {
         });
     }
 
+    /// Takes the bridge of the machine's card away.
+    pub(crate) fn lose_bridge(&self) {
+        run("ip", &["link", "del", &self.bridge]);
+    }
+
     /// Types a letter on the serial console. QEMU reads it while the console stays open.
     pub(crate) fn type_letter(&self, letter: u8) -> File {
         let console = virsh(&["ttyconsole", &self.domain()]);
@@ -258,7 +263,7 @@ impl Drop for Stage {
                 let _ = Command::new("virsh").args(["-q", "-c", "qemu:///system"]).args(arguments).output();
             }
         }
-        let _ = Command::new("ip").args(["link", "del", &self.bridge]).status();
+        let _ = Command::new("ip").args(["link", "del", &self.bridge]).output();
     }
 }
 

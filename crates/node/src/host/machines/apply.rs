@@ -14,6 +14,7 @@ use virt::sys;
 
 use super::plan::{self, Action, Found, Target};
 use super::profile::Profile;
+use super::remedy;
 use super::state::{self, Mark};
 use super::virt_sys::Session;
 use super::xml::{self, Definition};
@@ -67,11 +68,11 @@ impl Hand {
         memory: &mut MachineMemory,
         restarting: &mut bool,
     ) -> Result<MachineDetail, HostError> {
+        let ours = self.find()?.map(|(ours, _)| ours);
         seed::write(&profile.state_directory, self.id, &order.seed)
             .map_err(|error| self.failed("write its seed", &error))?;
         seed::make_passable(&profile.serial_directory())
             .map_err(|error| self.failed("make the directory of its serial log", &error))?;
-        let ours = self.find()?.map(|(ours, _)| ours);
         let target = Target {
             definition: &order.definition.digest,
             hardware: &order.definition.hardware,
@@ -82,29 +83,38 @@ impl Hand {
         let plan = plan::plan(ours.as_ref().map(|ours| &ours.found), memory, target, order.restarting);
         *restarting = order.restarting;
         let mut domain = ours.map(|ours| ours.domain);
+        if let Some(domain) = &domain {
+            self.never_by_itself(domain)?;
+        }
+        // A machine that cannot be redefined can still be stopped.
+        let mut undefinable = None;
         for action in plan.actions {
-            tracing::info!(machine = %self.id, ?action, "machine");
-            match &action {
-                Action::Define => domain = Some(self.define(&order.definition)?),
-                Action::Remember(done) => {
-                    *memory = done.clone();
-                    *restarting &= memory.reboots != order.reboots;
-                }
-                Action::Start
-                | Action::StartPaused
-                | Action::Resume
-                | Action::Wake
-                | Action::Pause
-                | Action::AskShutdown
-                | Action::AskRestart
-                | Action::Stop
-                | Action::AskReboot
-                | Action::Reset => {
-                    let domain = domain.as_ref().ok_or_else(|| self.vanished())?;
-                    self.act(domain, &action)?;
-                    *restarting |= action == Action::AskRestart;
-                }
+            if let Action::Remember(done) = action {
+                *memory = done;
+                *restarting &= memory.reboots != order.reboots;
+                continue;
             }
+            tracing::info!(machine = %self.id, name = self.name, "{}", deed(&action));
+            if action == Action::Define {
+                match (self.define(&order.definition, profile), &domain) {
+                    (Ok(defined), _) => domain = Some(defined),
+                    (Err(error), None) => return Err(error),
+                    (Err(error), Some(_)) => undefinable = Some(error),
+                }
+                continue;
+            }
+            let starts = matches!(action, Action::Start | Action::StartPaused);
+            if starts && let Some(error) = undefinable {
+                return Err(error);
+            }
+            let domain = domain.as_ref().ok_or_else(|| self.vanished())?;
+            self.act(domain, &action).map_err(|error| {
+                if starts { self.with_remedy(error, &order.definition, profile) } else { error }
+            })?;
+            *restarting |= action == Action::AskRestart;
+        }
+        if let Some(error) = undefinable {
+            return Err(error);
         }
         let (ours, _) = self.find()?.ok_or_else(|| self.vanished())?;
         Ok(ours.detail(plan.restart_needed && ours.found.running_hardware.is_some()))
@@ -181,25 +191,32 @@ impl Hand {
         Ok(Some((Ours { domain, found, texts: state::texts(state, reason) }, stored)))
     }
 
-    fn define(&self, definition: &Definition) -> Result<Domain, HostError> {
+    fn define(&self, definition: &Definition, profile: &Profile) -> Result<Domain, HostError> {
         Domain::define_xml(self.session.connect(), &definition.xml).map_err(|error| {
-            if matches!(
-                error.code(),
-                ErrorNumber::ConfigUnsupported
+            let failed = self.libvirt("be defined", &error);
+            let failed = match (error.code(), failed) {
+                (
+                    ErrorNumber::ConfigUnsupported
                     | ErrorNumber::XmlError
                     | ErrorNumber::XmlDetail
-                    | ErrorNumber::InvalidArg
-            ) {
-                HostError::Refused(format!(
-                    "machine {} ({}) cannot be defined on this host: {}",
-                    self.name,
-                    self.id,
-                    error.message()
-                ))
-            } else {
-                self.libvirt("be defined", &error)
-            }
+                    | ErrorNumber::InvalidArg,
+                    HostError::Failed(reason),
+                ) => HostError::Refused(reason),
+                (_, failed) => failed,
+            };
+            self.with_remedy(failed, definition, profile)
         })
+    }
+
+    /// Libvirt's own autostart knows nothing of targets, so a domain that someone gave it loses it.
+    fn never_by_itself(&self, domain: &Domain) -> Result<(), HostError> {
+        let clear = || {
+            if domain.is_persistent()? && domain.get_autostart()? {
+                domain.set_autostart(false)?;
+            }
+            Ok(())
+        };
+        clear().map_err(|error: Error| self.libvirt("be kept from starting by itself", &error))
     }
 
     fn act(&self, domain: &Domain, action: &Action) -> Result<(), HostError> {
@@ -249,6 +266,14 @@ impl Hand {
         HostError::Failed(format!("machine {} ({}) cannot {what}: {}", self.name, self.id, error.message()))
     }
 
+    fn with_remedy(&self, error: HostError, definition: &Definition, profile: &Profile) -> HostError {
+        let remedy = || remedy::find(&definition.needs, &self.session, profile);
+        match error {
+            HostError::Refused(reason) => HostError::Refused(reason + &remedy()),
+            HostError::Failed(reason) => HostError::Failed(reason + &remedy()),
+        }
+    }
+
     fn failed(&self, what: &str, error: &io::Error) -> HostError {
         HostError::Failed(format!("machine {} ({}): cannot {what}: {error}", self.name, self.id))
     }
@@ -261,6 +286,7 @@ impl Hand {
     }
 }
 
+/// What cannot be done, for errors.
 fn words(action: &Action) -> &'static str {
     match action {
         Action::Define => "be defined",
@@ -273,6 +299,24 @@ fn words(action: &Action) -> &'static str {
         Action::AskReboot => "be asked to reboot",
         Action::Reset => "be reset",
         Action::Remember(_) => "be remembered",
+    }
+}
+
+/// What is being done, for the log.
+fn deed(action: &Action) -> &'static str {
+    match action {
+        Action::Define => "defining",
+        Action::Start => "starting",
+        Action::StartPaused => "starting, paused",
+        Action::Resume => "resuming",
+        Action::Wake => "waking",
+        Action::Pause => "pausing",
+        Action::AskShutdown => "asking to shut down",
+        Action::AskRestart => "asking to shut down, to start it with its new definition",
+        Action::Stop => "stopping hard",
+        Action::AskReboot => "asking to reboot",
+        Action::Reset => "resetting",
+        Action::Remember(_) => "remembering",
     }
 }
 

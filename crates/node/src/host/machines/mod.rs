@@ -8,6 +8,10 @@
 //! Each pass reads the domain ([`apply`]), decides ([`plan`], pure) and acts. The definition is rendered
 //! by [`xml`] (pure), the connection is held by [`link`].
 //!
+//! Why a machine is off decides whether it is started again: one that shut down in good order is not. So
+//! on a host that is itself shutting down, this node must end before the service that shuts the guests
+//! down: its unit is ordered `After=libvirtd.service libvirt-guests.service`.
+//!
 //! What lies on disk for a machine: its seed (`seeds/<id>.iso`) and the log of its serial console
 //! (`serial/<id>.log`, rotated by virtlogd) under the state directory, and what libvirt keeps for it
 //! (firmware variables, TPM state). All go with the machine: a console log can hold a guest's secrets, and
@@ -20,6 +24,7 @@ mod facts;
 mod link;
 mod plan;
 mod profile;
+mod remedy;
 #[cfg(test)]
 mod render_tests;
 mod state;
@@ -28,20 +33,19 @@ mod xml;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::{Facts, Machine, MachineDetail, ObjectKey};
-use freehold_types::wire::OperatingSystem;
 use tokio::sync::mpsc;
 
 use self::apply::{Hand, Order};
 use self::devices::Refusal;
 use self::link::Link;
-pub use self::profile::{Accel, Accelerator, Architecture, Display, Profile};
+use self::profile::Profile;
+pub use self::profile::{Accel, Accelerator, Architecture, Display};
 use crate::host::{HostError, MachineMemory, MachinePlan, Machines, seed};
 
 /// How to reach libvirt and what machines look like here.
@@ -127,7 +131,7 @@ impl Libvirt {
         };
         seed::make_passable(&profile.state_directory)
             .map_err(|error| HostError::Failed(error.to_string()))?;
-        if let Some(closed) = closed_directory(&profile.state_directory) {
+        if let Some(closed) = remedy::closed_directory(&profile.state_directory) {
             tracing::warn!(
                 directory = %closed.display(),
                 "machines cannot read their seeds unless QEMU runs as root: let others pass through this directory \
@@ -146,12 +150,6 @@ impl Libvirt {
 
     fn order(&self, plan: &MachinePlan<'_>) -> Result<Order, HostError> {
         let machine = plan.machine;
-        if machine.os == OperatingSystem::Windows && !has_swtpm() {
-            return Err(HostError::Refused(format!(
-                "machine {} ({}) runs Windows, which needs a TPM: install swtpm and swtpm-tools on this host",
-                machine.name, plan.id
-            )));
-        }
         let definition =
             xml::render(plan, &self.profile).map_err(|Refusal(reason)| HostError::Refused(reason))?;
         let seed = seed::render(&machine.seed).map_err(|error| {
@@ -237,13 +235,6 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(act)
         .await
         .map_err(|error| HostError::Failed(format!("the attempt to {what} was cut off: {error}")))
-}
-
-/// The first directory on the way that others cannot pass through.
-fn closed_directory(path: &Path) -> Option<&Path> {
-    path.ancestors()
-        .filter(|directory| directory.as_os_str() != "")
-        .find(|directory| directory.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 == 0))
 }
 
 /// Whether the programs of a software TPM are installed.

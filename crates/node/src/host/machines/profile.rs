@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use freehold_types::Id;
+use serde::{Deserialize, Serialize};
 
 /// How machines are accelerated, as configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Accel {
     /// KVM where it really works, TCG elsewhere.
     #[default]
@@ -81,7 +83,8 @@ impl Architecture {
 }
 
 /// How a machine's screen is offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Display {
     #[default]
     Vnc,
@@ -90,29 +93,29 @@ pub enum Display {
 
 /// What the renderer of definitions knows of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
-    pub architecture: Architecture,
-    pub accelerator: Accelerator,
-    pub display: Display,
+pub(super) struct Profile {
+    pub(super) architecture: Architecture,
+    pub(super) accelerator: Accelerator,
+    pub(super) display: Display,
     /// Address on which screens listen.
-    pub display_listen: IpAddr,
+    pub(super) display_listen: IpAddr,
     /// Where seeds and serial logs lie.
-    pub state_directory: PathBuf,
+    pub(super) state_directory: PathBuf,
 }
 
 impl Profile {
     /// File of the machine's seed.
-    pub fn seed_path(&self, id: Id) -> PathBuf {
+    pub(super) fn seed_path(&self, id: Id) -> PathBuf {
         crate::host::seed::path(&self.state_directory, id)
     }
 
     /// File to which the machine's serial console is written, beside the pty.
-    pub fn serial_log(&self, id: Id) -> PathBuf {
+    pub(super) fn serial_log(&self, id: Id) -> PathBuf {
         self.serial_directory().join(format!("{id}.log"))
     }
 
     /// Directory of the serial logs.
-    pub fn serial_directory(&self) -> PathBuf {
+    pub(super) fn serial_directory(&self) -> PathBuf {
         self.state_directory.join("serial")
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Definition {
     pub(super) digest: String,
     /// Digest of what a running machine cannot change.
     pub(super) hardware: String,
+    /// What the host must offer for it, in the words of its facts.
+    pub(super) needs: Vec<&'static str>,
 }
 
 /// Name of a machine's domain.
@@ -83,7 +85,19 @@ pub(super) fn render(plan: &MachinePlan<'_>, profile: &Profile) -> Result<Defini
         .child(Element::new("metadata").child(mark))
         .children(body)
         .to_string();
-    Ok(Definition { xml, digest, hardware })
+    Ok(Definition { xml, digest, hardware, needs: needs(machine, profile) })
+}
+
+fn needs(machine: &Machine, profile: &Profile) -> Vec<&'static str> {
+    [
+        ("uefi", uses_uefi(machine, profile)),
+        ("secureboot", secure_boot(machine, profile)),
+        ("tpm", machine.os == OperatingSystem::Windows),
+    ]
+    .into_iter()
+    .filter(|(_, needed)| *needed)
+    .map(|(name, _)| name)
+    .collect()
 }
 
 /// What only people read.
@@ -136,7 +150,7 @@ fn body(plan: &MachinePlan<'_>, profile: &Profile) -> Result<Vec<Element>, Refus
 }
 
 /// Windows starts by UEFI only (with Secure Boot), and so does everything on 64-bit ARM.
-pub(super) fn uses_uefi(machine: &Machine, profile: &Profile) -> bool {
+fn uses_uefi(machine: &Machine, profile: &Profile) -> bool {
     machine.firmware == Firmware::Uefi
         || machine.os == OperatingSystem::Windows
         || profile.architecture == Architecture::Aarch64
