@@ -50,7 +50,7 @@ pub struct Status {
 }
 
 #[derive(Debug)]
-struct Facts {
+struct Content {
     objects: BTreeMap<ObjectKey, Observed>,
     /// Not told to the controller yet.
     changed: BTreeSet<ObjectKey>,
@@ -65,13 +65,13 @@ struct Facts {
 #[derive(Debug)]
 pub(crate) struct Board {
     agent: Id,
-    facts: Mutex<Facts>,
+    content: Mutex<Content>,
     version: watch::Sender<u64>,
 }
 
 impl Board {
     pub(crate) fn new(agent: Id, link: Link) -> Self {
-        let facts = Facts {
+        let content = Content {
             objects: BTreeMap::new(),
             changed: BTreeSet::new(),
             held: None,
@@ -80,7 +80,7 @@ impl Board {
             ledger_fault: None,
             idle: false,
         };
-        Self { agent, facts: Mutex::new(facts), version: watch::Sender::new(0) }
+        Self { agent, content: Mutex::new(content), version: watch::Sender::new(0) }
     }
 
     /// Tells when anything changes.
@@ -89,40 +89,40 @@ impl Board {
     }
 
     pub(crate) fn publish(&self, observed: Observed) {
-        self.change(|facts| {
-            if facts.objects.get(&observed.key) == Some(&observed) {
+        self.change(|content| {
+            if content.objects.get(&observed.key) == Some(&observed) {
                 return false;
             }
-            facts.changed.insert(observed.key);
-            facts.objects.insert(observed.key, observed);
+            content.changed.insert(observed.key);
+            content.objects.insert(observed.key, observed);
             true
         });
     }
 
     pub(crate) fn remove(&self, key: ObjectKey) {
-        self.change(|facts| {
-            facts.changed.remove(&key);
-            facts.objects.remove(&key).is_some()
+        self.change(|content| {
+            content.changed.remove(&key);
+            content.objects.remove(&key).is_some()
         });
     }
 
     pub(crate) fn set_held(&self, held: Option<(Id, u64)>) {
-        self.change(|facts| {
-            (facts.held, facts.held_changed) = (held, true);
+        self.change(|content| {
+            (content.held, content.held_changed) = (held, true);
             true
         });
     }
 
     pub(crate) fn set_link(&self, link: Link) {
-        self.change(|facts| std::mem::replace(&mut facts.link, link) != facts.link);
+        self.change(|content| std::mem::replace(&mut content.link, link) != content.link);
     }
 
     pub(crate) fn set_ledger_fault(&self, fault: Option<String>) {
-        self.change(|facts| std::mem::replace(&mut facts.ledger_fault, fault) != facts.ledger_fault);
+        self.change(|content| std::mem::replace(&mut content.ledger_fault, fault) != content.ledger_fault);
     }
 
     pub(crate) fn set_idle(&self, idle: bool) {
-        self.change(|facts| std::mem::replace(&mut facts.idle, idle) != idle);
+        self.change(|content| std::mem::replace(&mut content.idle, idle) != idle);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -131,47 +131,47 @@ impl Board {
 
     /// Everything, for the start of a session; counts as told.
     pub(crate) fn take_all(&self) -> Observation {
-        let mut facts = self.lock();
-        facts.changed.clear();
-        facts.held_changed = false;
-        Observation { held: facts.held, full: true, objects: facts.objects.values().cloned().collect() }
+        let mut content = self.lock();
+        content.changed.clear();
+        content.held_changed = false;
+        Observation { held: content.held, full: true, objects: content.objects.values().cloned().collect() }
     }
 
     /// What changed since the last take, if anything did; counts as told.
     pub(crate) fn take_changes(&self) -> Option<Observation> {
-        let mut facts = self.lock();
-        let changed = std::mem::take(&mut facts.changed);
-        let held_changed = std::mem::take(&mut facts.held_changed);
+        let mut content = self.lock();
+        let changed = std::mem::take(&mut content.changed);
+        let held_changed = std::mem::take(&mut content.held_changed);
         if changed.is_empty() && !held_changed {
             return None;
         }
-        let objects = changed.iter().filter_map(|key| facts.objects.get(key).cloned()).collect();
-        Some(Observation { held: facts.held, full: false, objects })
+        let objects = changed.iter().filter_map(|key| content.objects.get(key).cloned()).collect();
+        Some(Observation { held: content.held, full: false, objects })
     }
 
     pub(crate) fn status(&self) -> Status {
-        let facts = self.lock();
+        let content = self.lock();
         Status {
             agent: self.agent,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
             written: Timestamp::now(),
-            link: facts.link.clone(),
-            held: facts.held,
-            ledger_fault: facts.ledger_fault.clone(),
-            idle: facts.idle,
-            objects: facts.objects.values().cloned().collect(),
+            link: content.link.clone(),
+            held: content.held,
+            ledger_fault: content.ledger_fault.clone(),
+            idle: content.idle,
+            objects: content.objects.values().cloned().collect(),
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Facts) -> bool) {
+    fn change(&self, change: impl FnOnce(&mut Content) -> bool) {
         if change(&mut self.lock()) {
             self.version.send_modify(|version| *version += 1);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

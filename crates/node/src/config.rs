@@ -4,13 +4,14 @@
 //! controller has a default that suits a dedicated hypervisor.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use freehold_types::wire::AgentType;
 use freehold_types::{Id, Secret};
 use serde::{Deserialize, Serialize};
 
+use crate::host::machines::{Accel, Display};
 use crate::session::Endpoint;
 
 /// How a node is set up.
@@ -41,7 +42,8 @@ pub struct NodeConfig {
     #[serde(default = "default_role")]
     pub role: AgentType,
 
-    /// Directory of the ledger and the status file; made with mode 0700 when absent.
+    /// Directory of what the node keeps: its ledger (`ledger/`, private), what machines need besides
+    /// their disks (`machines/`) and what it last wrote about itself (`status.json`). Made when absent.
     #[serde(default = "default_state")]
     pub state: PathBuf,
 
@@ -66,9 +68,14 @@ pub struct NodeConfig {
     #[serde(default)]
     pub image_directories: Vec<PathBuf>,
 
-    /// Address on which the screens of machines listen.
-    #[serde(default = "default_display")]
-    pub display: IpAddr,
+    /// How the screens of machines are offered.
+    #[serde(default)]
+    pub display: Display,
+
+    /// Address on which screens listen. They have no password: anything but loopback is for a network
+    /// that only administrators reach.
+    #[serde(default = "default_display_listen")]
+    pub display_listen: IpAddr,
 
     /// How many objects are worked on at a time, images apart.
     #[serde(default = "default_parallel")]
@@ -81,19 +88,6 @@ pub struct NodeConfig {
     /// How often everything is looked at anew though nothing asked for it, in seconds.
     #[serde(default = "default_observe_seconds")]
     pub observe_seconds: u64,
-}
-
-/// How machines are run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accel {
-    /// KVM where it works, TCG elsewhere.
-    #[default]
-    Auto,
-    /// KVM; a host without it is an error.
-    Kvm,
-    /// Emulation, slow and independent of the processor.
-    Tcg,
 }
 
 /// A configuration that cannot be used.
@@ -129,7 +123,8 @@ impl NodeConfig {
             uplink: None,
             address: None,
             image_directories: Vec::new(),
-            display: default_display(),
+            display: Display::default(),
+            display_listen: default_display_listen(),
             parallel: default_parallel(),
             parallel_images: default_parallel_images(),
             observe_seconds: default_observe_seconds(),
@@ -176,9 +171,18 @@ impl NodeConfig {
         Duration::from_secs(self.observe_seconds)
     }
 
-    /// Where `freehold node status` finds what the node last wrote about itself.
-    pub fn status_file(state: &Path) -> PathBuf {
-        state.join("status.json")
+    /// Where the node writes what it knows of itself, for people and tools on the host; a
+    /// [`crate::Status`] as JSON.
+    pub fn status_file(&self) -> PathBuf {
+        self.state.join("status.json")
+    }
+
+    pub(crate) fn ledger_directory(&self) -> PathBuf {
+        self.state.join("ledger")
+    }
+
+    pub(crate) fn machines_directory(&self) -> PathBuf {
+        self.state.join("machines")
     }
 }
 
@@ -202,7 +206,7 @@ fn default_libvirt() -> String {
     "qemu:///system".to_owned()
 }
 
-const fn default_display() -> IpAddr {
+const fn default_display_listen() -> IpAddr {
     IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)
 }
 

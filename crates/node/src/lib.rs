@@ -18,6 +18,6 @@ mod session;
 mod stop;
 
 pub use board::{Link, Status};
-pub use config::{Accel, ConfigError, NodeConfig};
-pub use ledger::LedgerError;
-pub use role::{Node, NodeError, Refused, SimulatedNode};
+pub use config::{ConfigError, NodeConfig};
+pub use ledger::{LedgerError, Refused};
+pub use role::{DeliverError, Node, NodeError, SimulatedNode};

@@ -18,7 +18,7 @@ use crate::board::{Board, Link, Status};
 use crate::config::{ConfigError, NodeConfig};
 use crate::converge::{Command, Converge, Settings};
 use crate::host::Host;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Refused};
 use crate::session::{Endpoint, Identity, Session, tls};
 use crate::stop::Stop;
 
@@ -38,16 +38,13 @@ pub enum NodeError {
     Fault { task: &'static str },
 }
 
-/// A slice that a node must not follow: older than what it holds, or partial without the base for it.
+/// Why a slice was not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "revision {revision} of lineage {lineage} cannot follow the revision {held} that the node holds; send a full slice"
-)]
-pub struct Refused {
-    pub lineage: Id,
-    pub revision: u64,
-    /// Revision held, of whichever lineage; 0 when nothing is held.
-    pub held: u64,
+pub enum DeliverError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("the node is stopping")]
+    Stopping,
 }
 
 /// A node on a simulated host that speaks the real protocol; its ledger lasts as long as it does.
@@ -142,11 +139,11 @@ impl Node {
             parallel_images: config.parallel_images,
             observe_every: config.observe_every(),
         };
-        let ledger = Ledger::open(&config.state)?;
+        let ledger = Ledger::open(&config.ledger_directory())?;
         let mut node = Self::assemble(config.agent, Some(identity), settings, ledger, host);
         let board = Arc::clone(&node.board);
         let stop = Stop::new(node.stop.subscribe());
-        node.spawn("status", status::keep(NodeConfig::status_file(&config.state), board, stop));
+        node.spawn("status", status::keep(config.status_file(), board, stop));
         Ok(node)
     }
 
@@ -190,20 +187,12 @@ impl Node {
     /// Hands a slice to the node as if its controller had sent it; returns when it is durable.
     ///
     /// # Errors
-    /// When the node must not follow it.
-    pub async fn deliver(&self, slice: Slice) -> Result<(), Refused> {
-        let (lineage, revision) = (slice.lineage, slice.revision);
+    /// When the node must not follow it, or is stopping.
+    pub async fn deliver(&self, slice: Slice) -> Result<(), DeliverError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.commands.send(Command::Slice { slice, reply }).await;
-        let stopped = Refused { lineage, revision, held: self.status().held.map_or(0, |(_, held)| held) };
-        if sent.is_err() {
-            return Err(stopped);
-        }
-        answer.await.map_err(|_| stopped)?.map_err(|refused| Refused {
-            lineage: refused.lineage,
-            revision: refused.revision,
-            held: refused.held,
-        })
+        let command = Command::Slice { slice, reply };
+        self.commands.send(command).await.map_err(|_| DeliverError::Stopping)?;
+        Ok(answer.await.map_err(|_| DeliverError::Stopping)??)
     }
 
     /// Ends the node: nothing new is begun, work on machines may end, the rest is cut off.

@@ -12,11 +12,12 @@ use fixture::{
     segment, volume,
 };
 use freehold_node::host::sim::{Latency, Life, Sim, SimConfig, Verb, When};
-use freehold_node::{Node, Refused, SimulatedNode, Status};
+use freehold_node::{DeliverError, Node, Refused, SimulatedNode, Status};
 use freehold_types::Secret;
 use freehold_types::agent::{
     Desired, Detail, ObjectKey, ObjectKind, Observed, Phase, PowerTarget, Specification, State,
 };
+use freehold_types::size::GIB;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -86,7 +87,8 @@ async fn the_same_again_calls_nothing() {
     let node = node(&sim, None);
     node.deliver(full(1, cloud(2))).await.unwrap();
     settled(&node, Phase::Ready).await;
-    sleep(Duration::from_secs(1)).await;
+    // The figures of the pool follow what was made in it.
+    sleep(Duration::from_secs(3)).await;
     let calls = sim.world().calls;
     node.deliver(full(2, cloud(2))).await.unwrap();
     let status = node.wait_until(|status| status.held == Some((id(fixture::LINEAGE), 2))).await;
@@ -198,13 +200,13 @@ async fn older_and_baseless_slices_are_refused() {
     let lineage = id(fixture::LINEAGE);
     assert_eq!(
         node.deliver(partial(3, vec![pool(POOL)])).await,
-        Err(Refused { lineage, revision: 3, held: 0 }),
+        Err(DeliverError::Refused(Refused { lineage, revision: 3, held: 0 })),
         "there is nothing that it completes"
     );
     node.deliver(full(5, vec![pool(POOL)])).await.unwrap();
     assert_eq!(
         node.deliver(full(4, absent(vec![pool(POOL)]))).await,
-        Err(Refused { lineage, revision: 4, held: 5 })
+        Err(DeliverError::Refused(Refused { lineage, revision: 4, held: 5 }))
     );
     let mut other = partial(9, absent(vec![pool(POOL)]));
     other.lineage = id(8);
@@ -268,6 +270,62 @@ async fn a_disk_taken_from_a_machine_goes_after_the_machine_let_go_of_it() {
     let world = sim.world();
     assert_eq!(world.violations, [""; 0]);
     assert_eq!(world.volumes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_figures_of_a_pool_follow_what_is_made_in_it() {
+    let sim = Sim::new(SimConfig::default());
+    let node = node(&sim, None);
+    node.deliver(full(1, vec![pool(POOL), volume(VOLUME, POOL, None)])).await.unwrap();
+    let room = |status: &Status| match observed(status, key(ObjectKind::Pool, POOL))
+        .and_then(|o| o.detail.as_ref())
+    {
+        Some(Detail::Pool { allocated, .. }) => *allocated,
+        _ => 0,
+    };
+    timeout(Duration::from_secs(5), node.wait_until(|status| room(status) == 4 * GIB)).await.unwrap();
+    node.deliver(partial(2, absent(vec![volume(VOLUME, POOL, None)]))).await.unwrap();
+    timeout(Duration::from_secs(5), node.wait_until(|status| room(status) == 0)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_waits_is_still_looked_at() {
+    let state = tempfile::tempdir().unwrap();
+    let sim = Sim::new(SimConfig::default());
+    let first = node(&sim, Some(&state));
+    first.deliver(full(1, cloud(1))).await.unwrap();
+    settled(&first, Phase::Ready).await;
+    kill(first).await;
+    sim.fail_object(key(ObjectKind::Pool, POOL));
+    let second = node(&sim, Some(&state));
+    let status =
+        timeout(Duration::from_secs(1), second.wait_until(|status| state_of(status, 0) == "Running")).await;
+    assert_eq!(observed(&status.unwrap(), machine_key(0)).unwrap().phase, Phase::Working);
+    sim.guest_off(id(MACHINE));
+    let off = second.wait_until(|status| state_of(status, 0) == "Shutoff");
+    timeout(Duration::from_secs(1), off).await.unwrap();
+    sim.heal();
+    settled(&second, Phase::Ready).await;
+    assert_eq!(sim.world().domains[&id(MACHINE)].starts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_can_be_stopped_while_its_storage_fails() {
+    let sim = Sim::new(SimConfig::default());
+    let node = node(&sim, None);
+    node.deliver(full(1, cloud(1))).await.unwrap();
+    settled(&node, Phase::Ready).await;
+    sim.fail_object(key(ObjectKind::Pool, POOL));
+    sim.fail_object(key(ObjectKind::Volume, VOLUME));
+    sleep(Duration::from_mins(10)).await;
+    let off = change(machine(MACHINE, &[VOLUME], &[SEGMENT]), |machine| {
+        machine.power.serial = 2;
+        machine.power.target = PowerTarget::Off;
+    });
+    node.deliver(partial(2, vec![off])).await.unwrap();
+    timeout(Duration::from_secs(1), node.wait_until(|status| state_of(status, 0) == "Shutoff"))
+        .await
+        .unwrap();
 }
 
 /// The story of the fault tests: make, change, remove some. Returns when the node holds it all.

@@ -400,7 +400,7 @@ async fn a_configured_node_checks_the_controllers_certificate_and_keeps_a_status
         peer.welcome().await;
         peer.give(full(1, cloud(1))).await;
         peer.until_phase(key(ObjectKind::Machine, MACHINE), Phase::Ready).await;
-        let file = NodeConfig::status_file(&config.state);
+        let file = config.status_file();
         let read = async {
             loop {
                 let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -443,4 +443,33 @@ async fn a_slice_and_its_results_survive_a_break_in_the_middle() {
     // The first is taken as done, since the machine came with it.
     assert_eq!(sim.reboots(id(MACHINE)), 4);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn many_nodes_share_a_process() {
+    const NODES: u64 = 300;
+    let controller = Controller::listen().await;
+    let nodes: Vec<Node> = (0..NODES).map(|_| controller.node(&Sim::new(SimConfig::default()))).collect();
+    let mut peers = tokio::task::JoinSet::new();
+    for _ in 0..NODES {
+        let (stream, _) = timeout(PATIENCE, controller.listener.accept()).await.unwrap().unwrap();
+        peers.spawn(async move {
+            let mut peer = Peer { socket: tokio_tungstenite::accept_async(stream).await.unwrap() };
+            peer.welcome().await;
+            peer.give(full(1, cloud(4))).await;
+            let mut ready = std::collections::BTreeSet::new();
+            peer.until(|seen| {
+                ready
+                    .extend(seen.objects.iter().filter(|o| o.phase == Phase::Ready).map(|object| object.key));
+                ready.len() == 11
+            })
+            .await;
+            peer
+        });
+    }
+    let peers = timeout(PATIENCE, peers.join_all()).await.expect("all are ready in time");
+    assert!(nodes.iter().all(|node| matches!(node.status().link, Link::Connected { .. })));
+    drop(peers);
+    let stops: tokio::task::JoinSet<()> = nodes.into_iter().map(Node::stop).collect();
+    timeout(PATIENCE, stops.join_all()).await.unwrap();
 }

@@ -148,10 +148,19 @@ pub(super) struct Job {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum On {
     Pool,
-    Image { pool: Arc<Desired> },
-    Volume { pool: Arc<Desired> },
+    Image {
+        pool: Arc<Desired>,
+    },
+    Volume {
+        pool: Arc<Desired>,
+    },
     Segment,
-    Machine { disks: Vec<Disk>, bridges: Vec<String> },
+    Machine {
+        disks: Vec<Disk>,
+        bridges: Vec<String>,
+    },
+    /// Nothing is done, a machine that must wait is only looked at.
+    Look,
 }
 
 /// A disk of a machine, with its pool.

@@ -1,8 +1,9 @@
 //! How the loop takes in slices, events and results, and whom it wakes for them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use freehold_types::agent::{Desired, ObjectKey, Observed, Phase, State as Wanted};
+use freehold_types::agent::{Desired, Detail, ObjectKey, ObjectKind, Observed, Phase, State as Wanted};
 use tokio::time::Instant;
 
 use super::object::Object;
@@ -11,6 +12,9 @@ use super::work::{Finished, Progress};
 use super::{Converge, needs};
 use crate::host::{HostError, MachineMemory};
 use crate::ledger::Update;
+
+/// The figures of a pool follow what is made in it after this long.
+const ROOM_AFTER: Duration = Duration::from_secs(2);
 
 impl Converge {
     /// Takes an object of the ledger into account.
@@ -80,11 +84,18 @@ impl Converge {
     }
 
     pub(super) fn progressed(&mut self, progress: Progress) {
-        if let Some(object) = self.objects.get_mut(&progress.key)
+        if let Some(object) = self.objects.get(&progress.key)
             && object.observed.phase == Phase::Working
             && object.observed.generation == progress.generation
         {
-            object.observed.detail = Some(progress.detail);
+            self.show(progress.key, Some(progress.detail));
+        }
+    }
+
+    /// Publishes what an object is doing, its phase apart.
+    fn show(&mut self, key: ObjectKey, detail: Option<Detail>) {
+        if let Some(object) = self.objects.get_mut(&key) {
+            object.observed.detail = detail;
             self.board.publish(object.observed.clone());
         }
     }
@@ -102,7 +113,9 @@ impl Converge {
         object.event = false;
         if let Some(reason) = reason {
             self.tell(&desired, Phase::Working, reason, None);
-            return None;
+            // It may run all the same, and then people want to know.
+            let runs = key.kind == ObjectKind::Machine && matches!(desired.state, Wanted::Present(_));
+            return runs.then_some((Job { desired, on: On::Look }, memory));
         }
         match job {
             Ok(job) => {
@@ -139,30 +152,40 @@ impl Converge {
             return;
         }
         match result {
-            Ok(detail) => {
-                self.succeed(job, detail);
-                if event {
-                    self.event(key);
-                }
-            }
-            Err(error) => self.fail(&desired, &error),
+            Ok(detail) if matches!(job.on, On::Look) => self.show(key, detail),
+            Ok(detail) => self.succeed(job, detail),
+            // It waits still, and says for what.
+            Err(_) if matches!(job.on, On::Look) => return,
+            Err(error) => return self.fail(&desired, &error),
+        }
+        if event {
+            self.event(key);
         }
     }
 
-    fn succeed(&mut self, job: Job, detail: Option<freehold_types::agent::Detail>) {
+    fn succeed(&mut self, job: Job, detail: Option<Detail>) {
         let desired = Arc::clone(&job.desired);
         let key = desired.key;
         let present = matches!(desired.state, Wanted::Present(_));
         // Until its next start a machine may use what it does not refer to any more.
-        let clings = matches!(&detail, Some(freehold_types::agent::Detail::Machine(machine)) if machine.restart_needed);
+        let clings = matches!(&detail, Some(Detail::Machine(machine)) if machine.restart_needed);
         let mut loose = if clings { Vec::new() } else { self.ledger.settle(key) };
         if !present {
             loose.extend(needs(desired.state.specification()));
         }
+        let pool = match &job.on {
+            On::Image { pool } | On::Volume { pool } => Some(pool.key),
+            On::Pool | On::Segment | On::Machine { .. } | On::Look => None,
+        };
         if let Some(object) = self.objects.get_mut(&key) {
             object.succeeded();
             object.made = present;
-            object.settled = present.then_some(job);
+            let settled = present.then_some(job);
+            let changed = object.settled != settled;
+            object.settled = settled;
+            if changed && let Some(pool) = pool {
+                self.look_at_room(pool);
+            }
         }
         let phase = if present { Phase::Ready } else { Phase::Absent };
         self.tell(&desired, phase, String::new(), detail);
@@ -170,6 +193,13 @@ impl Converge {
             if self.objects.get(&target).is_some_and(|object| object.waiting) {
                 self.queue.add(target);
             }
+        }
+    }
+
+    /// Something was made in a pool or removed from it: its figures follow, once for many.
+    fn look_at_room(&mut self, pool: ObjectKey) {
+        if self.objects.get(&pool).is_some_and(|object| object.observed.phase == Phase::Ready) {
+            self.queue.add_at(pool, Instant::now() + ROOM_AFTER);
         }
     }
 
@@ -186,13 +216,7 @@ impl Converge {
 
     /// Publishes how far an object is, and wakes those for whom it matters. Without a detail the last
     /// known one stays, unless the object is gone.
-    fn tell(
-        &mut self,
-        desired: &Desired,
-        phase: Phase,
-        message: String,
-        detail: Option<freehold_types::agent::Detail>,
-    ) {
+    fn tell(&mut self, desired: &Desired, phase: Phase, message: String, detail: Option<Detail>) {
         let Some(object) = self.objects.get_mut(&desired.key) else { return };
         let kept = if phase == Phase::Absent { None } else { object.observed.detail.take() };
         let observed = Observed {

@@ -101,6 +101,7 @@ async fn call(
             }
             machines.remove_machine(id, machine).await?;
         }
+        On::Look => return Ok(machines.observe_machine(id).await?.map(Detail::Machine)),
     }
     Ok(None)
 }

@@ -14,7 +14,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use freehold_types::Timestamp;
@@ -135,7 +135,7 @@ pub(super) fn open(directory: &Path) -> Result<Opened, LedgerError> {
         let path = path.to_owned();
         move |source| LedgerError::Write { path, source }
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write(directory))?;
+    make_private(directory).map_err(write(directory))?;
     let lock = lock(&directory.join(LOCK))?;
     let path = directory.join(LOG);
     let bytes = match std::fs::read(&path) {
@@ -242,6 +242,20 @@ fn checksum(bytes: &[u8]) -> String {
     let mut number = [0; 8];
     number.copy_from_slice(&digest[..8]);
     format!("{:016x}", u64::from_be_bytes(number))
+}
+
+/// Makes the directory for this user alone. Those above are left open to pass through, since other parts
+/// of the node keep things there that other users read.
+fn make_private(directory: &Path) -> io::Result<()> {
+    if let Some(parent) = directory.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
+        }
+        made => made,
+    }
 }
 
 fn lock(path: &Path) -> Result<File, LedgerError> {

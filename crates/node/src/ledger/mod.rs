@@ -72,12 +72,14 @@ pub(crate) struct Update {
     pub(crate) dropped: Vec<ObjectKey>,
 }
 
-/// A slice that the node must not follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) lineage: Id,
-    pub(crate) revision: u64,
-    pub(crate) held: u64,
+/// A slice that a node must not follow: older than what it holds, or partial without the base for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("revision {revision} of lineage {lineage} cannot follow the revision {held} held; send a full slice")]
+pub struct Refused {
+    pub lineage: Id,
+    pub revision: u64,
+    /// Revision held, of whichever lineage; 0 when nothing is held.
+    pub held: u64,
 }
 
 /// The desired objects at a revision.

@@ -139,13 +139,15 @@ impl Session {
             Some(Err(error)) => return error,
             None => return SessionError::Stopping,
         };
-        self.board.set_link(Link::Connected { since: Timestamp::now() });
         tracing::info!(agent = %self.identity.agent, "in session with the controller");
-        let facts = match self.facts(address).await {
-            Ok(facts) => facts,
-            Err(error) => return error,
+        self.board.set_link(Link::Connected { since: Timestamp::now() });
+        let session = async {
+            match self.facts(address).await {
+                Ok(facts) => flow::run(self, &mut socket, facts).await,
+                Err(error) => error,
+            }
         };
-        let end = stop.or(flow::run(self, &mut socket, facts)).await;
+        let end = stop.or(session).await;
         // A polite end; the other side learns of a break by itself.
         let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
         end.unwrap_or(SessionError::Stopping)
@@ -180,7 +182,9 @@ impl Session {
     }
 
     async fn facts(&self, address: IpAddr) -> Result<Facts, SessionError> {
-        let mut facts = self.host.machines.facts().await.map_err(SessionError::Facts)?;
+        let late = |_| HostError::Failed(format!("no answer in {} seconds", STEP.as_secs()));
+        let facts = timeout(STEP, self.host.machines.facts()).await;
+        let mut facts = facts.map_err(late).flatten().map_err(SessionError::Facts)?;
         env!("CARGO_PKG_VERSION").clone_into(&mut facts.version);
         facts.address = self.identity.address.or(facts.address).or(Some(address));
         for feature in &self.identity.features {
