@@ -115,7 +115,7 @@ end
 local found = seed.load()
 local meta = found and found.meta or {}
 local user = found and found.user or {}
-local instance = tostring(seed.scalar(meta["instance-id"]) or "none")
+local instance = found and (found.instance or tostring(seed.scalar(meta["instance-id"]) or "none")) or "none"
 local fresh = system.line(STATE .. "/instance-id") ~= instance
 if fresh then
   set_hostname(user, meta)

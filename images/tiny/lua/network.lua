@@ -69,6 +69,14 @@ local function configure(card, config, resolver)
   if seed.scalar(config.mtu) then
     system.run("ip", "link", "set", "dev", card.name, "mtu", math.floor(config.mtu))
   end
+  -- Before the card is up, which is when the kernel acts on them.
+  local ipv6 = "/proc/sys/net/ipv6/conf/" .. card.name .. "/"
+  if config["accept-ra"] == false then
+    system.write(ipv6 .. "accept_ra", "0")
+  end
+  if type(config["link-local"]) == "table" and next(config["link-local"]) == nil then
+    system.write(ipv6 .. "addr_gen_mode", "1")
+  end
   system.run("ip", "link", "set", "dev", card.name, "up")
 
   local addresses = {}

@@ -54,7 +54,7 @@ function seed.scalar(value)
   return value
 end
 
--- Waits a little for the seed; returns nil without one, or {device, meta, network, user, script}.
+-- Waits a little for the seed; returns nil without one, or {device, instance, meta, network, user, script}.
 function seed.load()
   local device = find_device()
   for _ = 1, 20 do
@@ -79,6 +79,8 @@ function seed.load()
   system.run("umount", "/run/seed")
 
   local found = { device = device, meta = parse("meta-data", texts["meta-data"]) }
+  -- As it is written: an identity of digits would become a number, and lose some of them.
+  found.instance = ("\n" .. (texts["meta-data"] or "")):match("\n[\"']?instance%-id[\"']?%s*:%s*[\"']?([^\"'%s]+)")
   if texts["network-config"] then
     local network = parse("network-config", texts["network-config"])
     found.network = seed.list(network.network or network)

@@ -1,16 +1,12 @@
-//! The tiny image boots by itself under both firmwares and does what its seed says.
-//!
-//! Under TCG, so that it runs everywhere; each test takes some ten seconds. Nothing is skipped: without QEMU
-//! these tests fail.
-
-mod guest;
+//! The tiny image: each test takes some ten seconds.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use freehold_images::tiny;
-use guest::{Firmware, Guest, Hardware, MAC, Seed, SeedBus, Workshop};
+
+use super::guest::{Firmware, Guest, Hardware, MAC, Seed, SeedBus, Workshop};
 
 /// Generous: other tests may run beside this one on two cores.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -40,6 +36,9 @@ ethernets:
     match:
       macaddress: "{MAC}"
     set-name: private0
+    accept-ra: false
+    link-local: []
+    mtu: 1450
     addresses: ["10.0.2.15/24", "10.77.0.5/16"]
     routes:
       - to: default
@@ -99,7 +98,7 @@ runcmd:
 
 fn full_seed(workshop: &Workshop) -> Seed {
     Seed {
-        meta_data: meta_data("i-1", "other"),
+        meta_data: meta_data("000000000000000000012345", "other"),
         user_data: user_data(&workshop.public_key()),
         network_config: Some(network_config()),
     }
@@ -108,7 +107,8 @@ fn full_seed(workshop: &Workshop) -> Seed {
 fn expect_markers(guest: &mut Guest) {
     guest.wait_for("FREEHOLD ready ", PATIENCE);
     let console = guest.console();
-    let markers: Vec<&str> = console.iter().filter_map(|line| Some(line.split_once("FREEHOLD ")?.1)).collect();
+    let markers: Vec<&str> =
+        console.iter().filter_map(|line| Some(line.split_once("FREEHOLD ")?.1)).collect();
     let position = |text: &str| {
         markers
             .iter()
@@ -127,7 +127,10 @@ fn expect_markers(guest: &mut Guest) {
     ];
     let positions = order.map(position);
     assert!(positions.is_sorted(), "{markers:#?}");
-    assert!(markers[positions[1]].ends_with(" instance=i-1 hostname=one"), "{markers:#?}");
+    assert!(
+        markers[positions[1]].ends_with(" instance=000000000000000000012345 hostname=one"),
+        "{markers:#?}"
+    );
     assert!(markers.contains(&"ignored user-data packages"), "{markers:#?}");
     assert!(markers.iter().all(|marker| !marker.starts_with("failed")), "{markers:#?}");
 }
@@ -148,6 +151,10 @@ fn expect_seed_applied(guest: &Guest) {
     let routes = service("ip route");
     assert!(routes.contains("default via 10.0.2.2 dev private0  metric 200"), "{routes}");
     assert!(routes.contains("192.0.2.0/24 via 10.0.2.9 dev private0"), "{routes}");
+    let link = service(
+        "ip link show private0; cat /proc/sys/net/ipv6/conf/private0/accept_ra; ip -6 addr show private0",
+    );
+    assert!(link.contains("mtu 1450") && link.ends_with("\n0"), "{link}");
     let hashes = service("sudo cut -d: -f1,2 /etc/shadow");
     assert!(hashes.contains("root:$6$salt$") && hashes.contains("service:!"), "{hashes}");
 
