@@ -155,11 +155,26 @@ impl Error {
         }
     }
 
+    /// The exit code of a process that ends with it.
+    pub const fn code(&self) -> u8 {
+        self.failure.code()
+    }
+
+    /// What is told on standard error: as [`Error::tell`], coloured only where that is a terminal which
+    /// wants it.
+    pub fn report(&self) -> String {
+        let mut stream =
+            anstream::AutoStream::new(Vec::new(), anstream::AutoStream::choice(&std::io::stderr()));
+        // Writing to memory does not fail.
+        drop(self.tell(&mut stream));
+        String::from_utf8_lossy(&stream.into_inner()).into_owned()
+    }
+
     /// Prints `error: …` and `hint: …` lines. Colour is up to the stream.
     ///
     /// # Errors
     /// Those of the stream.
-    pub fn report(&self, stream: &mut dyn Write) -> std::io::Result<()> {
+    pub fn tell(&self, stream: &mut dyn Write) -> std::io::Result<()> {
         if self.failure == Failure::Closed {
             return Ok(());
         }
@@ -204,7 +219,7 @@ mod tests {
 
     fn told(error: &Error) -> String {
         let mut stream = anstream::StripStream::new(Vec::new());
-        error.report(&mut stream).unwrap();
+        error.tell(&mut stream).unwrap();
         String::from_utf8(stream.into_inner()).unwrap()
     }
 

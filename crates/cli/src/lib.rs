@@ -33,7 +33,7 @@ use terminal::Terminal;
 /// Carries out a command with the streams and the environment of the process.
 ///
 /// # Errors
-/// Ready to be told with [`Error::report`]; [`error::Failure::code`] is the exit code.
+/// Ready to be told with [`Error::report`], with [`Error::code`] as exit code.
 pub fn run(command: &Command, globals: &Globals) -> Result<ExitCode> {
     let terminal = Terminal::of_process(globals.quiet, globals.verbose > 0);
     command::dispatch(command, globals, &Environment::of_process(), &terminal)

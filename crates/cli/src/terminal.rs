@@ -88,7 +88,7 @@ impl Terminal {
 
     /// Tells an error.
     pub fn report(&self, error: &Error) {
-        self.tell(|err| error.report(err));
+        self.tell(|err| error.tell(err));
     }
 
     fn tell(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {

@@ -3,6 +3,8 @@
 //! `contract/kowabunga-0.58.json` holds the operations and models of the kinds that this command line
 //! knows, taken from the contract. Every one of them must be reachable, and nothing may be made up.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_cli::kind::{Field, KINDS, Kind, Place, Shape, find};
@@ -16,7 +18,8 @@ struct Contract {
 
 #[derive(Deserialize)]
 struct Operation {
-    operation: String,
+    #[serde(rename = "operation")]
+    verb: String,
     noun: String,
     path: String,
     #[serde(default)]
@@ -66,8 +69,8 @@ fn field_for(kind: &'static Kind, property: &str) -> Option<&'static Field> {
 fn every_operation_is_reachable() {
     for operation in contract().operations {
         let kind = find(&operation.noun).unwrap();
-        let paths = paths_of(kind, &operation.operation);
-        assert!(paths.contains(&plain(&operation.path)), "{} {}", operation.operation, operation.path);
+        let paths = paths_of(kind, &operation.verb);
+        assert!(paths.contains(&plain(&operation.path)), "{} {}", operation.verb, operation.path);
         for parameter in operation.query {
             // A filter of a list has a list of its own.
             let known =
@@ -83,7 +86,7 @@ fn no_path_is_made_up() {
     for kind in KINDS {
         for operation in ["list", "read", "create", "update", "delete"] {
             for path in paths_of(kind, operation) {
-                let known = |known: &&Operation| known.operation == operation && plain(&known.path) == path;
+                let known = |known: &&Operation| known.verb == operation && plain(&known.path) == path;
                 // A sub-collection of machines is listed under the noun of its parent in the contract.
                 let listed = operation == "list" && path == "/kaktus/{hypervisor}/instances";
                 assert!(listed || operations.iter().any(|o| known(&o)), "{operation} {path}");
@@ -101,7 +104,7 @@ fn every_property_can_be_given() {
         for (name, property) in contract.models[body].iter().filter(|(name, _)| *name != "id") {
             let field = field_for(kind, name).unwrap_or_else(|| panic!("{body}.{name}"));
             let presence = field.presence;
-            match operation.operation.as_str() {
+            match operation.verb.as_str() {
                 "create" => {
                     assert_eq!(presence.at_creation(), !property.read_only, "{body}.{name}");
                     assert_eq!(

@@ -1,5 +1,7 @@
 //! What objects look like: tables, documents, descriptions.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use freehold_cli::directory::Names;

@@ -1,6 +1,8 @@
 //! The way to a controller: TLS, retries, credentials, errors. A real HTTP server answers; what it
 //! answers is made up per test, since nothing about objects is tested here.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod server;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use freehold_cli::context::{Authority, Connection, Credential};
 use freehold_cli::directory::{Directory, Scope};
 use freehold_cli::error::{Error, Failure};
 use freehold_cli::kind::find;
+use freehold_cli::object::Object;
 use freehold_cli::terminal::Terminal;
 use serde_json::{Value, json};
 use server::{Answer, Server};
@@ -48,7 +51,7 @@ fn connection(url: &str) -> Connection {
 
 fn told(error: &Error) -> String {
     let mut stream = anstream::StripStream::new(Vec::new());
-    error.report(&mut stream).unwrap();
+    error.tell(&mut stream).unwrap();
     String::from_utf8(stream.into_inner()).unwrap()
 }
 
@@ -94,7 +97,7 @@ fn sessions_travel_as_bearer_tokens_and_nothing_else_is_said() {
     let seen = server.requests();
     assert_eq!(seen[0].header("authorization"), Some("Bearer jwt"));
     assert_eq!((seen[0].header("x-api-key"), seen[0].header("prefer")), (None, None));
-    assert_eq!(seen[1].header("prefer"), Some("respond-async"));
+    assert_eq!(seen[1].header("prefer"), Some("respond-async, wait=0"));
 }
 
 #[test]
@@ -273,7 +276,7 @@ fn a_list_is_read_in_bulk_or_one_by_one() {
         let directory = Directory::new(&client);
         for _ in 0..2 {
             let regions = directory.list(find("region").unwrap(), &Scope::EMPTY).unwrap();
-            assert_eq!(regions.iter().map(|region| region.name()).collect::<Vec<_>>(), ["a", "b"]);
+            assert_eq!(regions.iter().map(Object::name).collect::<Vec<_>>(), ["a", "b"]);
         }
         assert_eq!(server.requests().len(), if bulk { 1 } else { 4 });
     }

@@ -277,7 +277,7 @@ impl<'a> Client<'a> {
         };
         builder = match request.wait {
             Wait::Default => builder,
-            Wait::No => builder.header("prefer", "respond-async"),
+            Wait::No => builder.header("prefer", "respond-async, wait=0"),
             Wait::UpTo(wait) => builder.header("prefer", format!("wait={}", wait.as_secs().max(1))),
         };
         if let Some(body) = &request.body {

@@ -1,8 +1,9 @@
 //! `audit`: who changed what, and when.
 
 use clap::Args;
-use freehold_types::Timestamp;
+use freehold_types::{Id, Timestamp};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::arguments::OutputArgs;
@@ -18,6 +19,15 @@ pub struct AuditArgs {
     /// Only what happened since: a span as 2h, a day, or a time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
+    /// Only what happened to the object with this id
+    #[arg(long, value_name = "ID")]
+    id: Option<Id>,
+    /// At most so many lines, the newest [100, or all since TIME]
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// Also what nodes only observed
+    #[arg(long)]
+    observed: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -43,13 +53,13 @@ fn since(text: &str) -> std::result::Result<Since, String> {
 }
 
 impl Since {
-    /// As the controller reads it, RFC 3339.
-    fn instant(self, now: Timestamp) -> String {
+    fn instant(self, now: Timestamp) -> Timestamp {
+        let millis = |number: i64| u64::try_from(number).unwrap_or_default();
         match self {
-            Self::At(at) => at.to_string(),
+            Self::At(at) => Timestamp::from_millis(millis(at.as_millisecond())),
             Self::Ago(span) => {
                 let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-                Timestamp::from_millis(now.as_millis().saturating_sub(span)).to_string()
+                Timestamp::from_millis(now.as_millis().saturating_sub(span))
             }
         }
     }
@@ -58,6 +68,7 @@ impl Since {
 /// One object in one change.
 #[derive(Debug, Deserialize)]
 struct Event {
+    revision: u64,
     at: Value,
     #[serde(default)]
     who: String,
@@ -75,26 +86,61 @@ struct Event {
     action: String,
 }
 
+/// How many lines are asked for at once.
+const PAGE: usize = 1_000;
+
 pub(super) fn run(args: &AuditArgs, session: &Session<'_>) -> Result<()> {
-    let mut request = Request::get("/events");
-    if let Some(since) = args.since {
-        request = request.query("since", since.instant(Timestamp::now()));
+    let since = args.since.map(|since| since.instant(Timestamp::now()));
+    let limit = args.limit.unwrap_or(if since.is_some() { usize::MAX } else { 100 });
+    let lines = read(args, since, limit, session)?;
+    if lines.is_empty() && matches!(args.output.output, Format::Table | Format::Wide) {
+        session.terminal.note("Nothing was changed.");
     }
-    let answer = session.send("read the audit log", &request)?.body;
     let text = match args.output.output {
-        Format::Json => json(&answer)?,
-        Format::Yaml => yaml(&ordered(&[answer])?)?,
+        Format::Json => json(&lines)?,
+        Format::Yaml => yaml(&ordered(&[Value::Array(lines)])?)?,
         format @ (Format::Table | Format::Wide | Format::Name | Format::Id) => {
-            let events: Vec<Event> = serde_json::from_value(answer).map_err(|error| {
-                Error::new(Failure::General, "the audit log cannot be understood").because(error)
-            })?;
-            if events.is_empty() {
-                session.terminal.note("Nothing was changed.");
-            }
+            let events = lines.into_iter().map(understand).collect::<Result<Vec<_>>>()?;
             render(&events, format)
         }
     };
     session.terminal.print(&text)
+}
+
+fn understand<T: DeserializeOwned>(answer: Value) -> Result<T> {
+    serde_json::from_value(answer)
+        .map_err(|error| Error::new(Failure::General, "the audit log cannot be understood").because(error))
+}
+
+/// Reads pages, newest first, until there are enough lines or they are too old.
+fn read(
+    args: &AuditArgs,
+    since: Option<Timestamp>,
+    limit: usize,
+    session: &Session<'_>,
+) -> Result<Vec<Value>> {
+    let mut lines: Vec<Value> = Vec::new();
+    let mut before = None;
+    loop {
+        let mut request = Request::get("/events").query("limit", limit.clamp(1, PAGE).to_string());
+        let id = args.id.map(|id| id.to_string());
+        let status = args.observed.then(|| "true".to_owned());
+        for (name, value) in [("id", id), ("before", before), ("status", status)] {
+            if let Some(value) = value {
+                request = request.query(name, value);
+            }
+        }
+        let page: Vec<Value> = understand(session.send("read the audit log", &request)?.body)?;
+        let Some(last) = page.last() else { return Ok(lines) };
+        before = Some(understand::<Event>(last.clone())?.revision.to_string());
+        for line in page {
+            let at = moment(&understand::<Event>(line.clone())?.at);
+            if lines.len() >= limit || since.is_some_and(|since| at.is_some_and(|at| at < since)) {
+                return Ok(lines);
+            }
+            lines.push(line);
+        }
+    }
 }
 
 fn render(events: &[Event], format: Format) -> String {
@@ -136,10 +182,10 @@ mod tests {
         let now = Timestamp::from_millis(10 * 3_600_000);
         for (text, instant) in [
             ("2h", "1970-01-01T08:00:00.000Z"),
-            ("2027-01-31", "2027-01-31T00:00:00Z"),
-            ("2027-01-31T12:00:00+01:00", "2027-01-31T11:00:00Z"),
+            ("2027-01-31", "2027-01-31T00:00:00.000Z"),
+            ("2027-01-31T12:00:00+01:00", "2027-01-31T11:00:00.000Z"),
         ] {
-            assert_eq!(since(text).unwrap().instant(now), instant);
+            assert_eq!(since(text).unwrap().instant(now).to_string(), instant);
         }
         assert!(since("soon").is_err());
     }
@@ -149,7 +195,7 @@ mod tests {
         let events: Vec<Event> = serde_json::from_value(json!([
             { "revision": 7, "at": 1_700_000_000_123_u64, "who": "user alice", "from": "10.0.0.9", "why": "r1 POST",
               "kind": "kompute", "id": "0123456789abcdef01234567", "label": "web", "action": "create" },
-            { "at": "2027-01-31T12:00:00Z", "who": "controller", "kind": "mail", "id": "0123", "action": "status" },
+            { "revision": 6, "at": "2027-01-31T12:00:00Z", "who": "controller", "kind": "mail", "id": "0123", "action": "status" },
         ]))
         .unwrap();
         let text = [Format::Table, Format::Wide].map(|format| render(&events, format)).join("\n");

@@ -35,10 +35,14 @@ struct Node {
     agent: String,
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    role: String,
     connected: bool,
     /// When it came or went.
     #[serde(default)]
     since: Value,
+    #[serde(default)]
+    version: Option<String>,
 }
 
 pub(super) fn run(args: &StatusArgs, session: &Session<'_>) -> Result<()> {
@@ -46,17 +50,17 @@ pub(super) fn run(args: &StatusArgs, session: &Session<'_>) -> Result<()> {
     let text = match args.output.output {
         Format::Json => json(&answer)?,
         Format::Yaml => yaml(&ordered(&[answer])?)?,
-        Format::Table | Format::Wide | Format::Name | Format::Id => {
+        format @ (Format::Table | Format::Wide | Format::Name | Format::Id) => {
             let status: Status = serde_json::from_value(answer).map_err(|error| {
                 Error::new(Failure::General, "the status cannot be understood").because(error)
             })?;
-            render(&status, session.client.url(), Timestamp::now())
+            render(&status, session.client.url(), format == Format::Wide, Timestamp::now())
         }
     };
     session.terminal.print(&text)
 }
 
-fn render(status: &Status, url: &str, now: Timestamp) -> String {
+fn render(status: &Status, url: &str, wide: bool, now: Timestamp) -> String {
     let connected = status.nodes.iter().filter(|node| node.connected).count();
     let text = block(
         &[
@@ -68,13 +72,26 @@ fn render(status: &Status, url: &str, now: Timestamp) -> String {
         ],
         0,
     );
-    let mut table = Table::new(["NODE", "STATE", "SINCE", "AGENT"]);
+    let agent: &[&str] = if wide { &["AGENT"] } else { &[] };
+    let mut table = Table::new(["NODE", "ROLE", "STATE", "SINCE", "VERSION"].iter().chain(agent).copied());
     for node in &status.nodes {
         let (state, style) =
             if node.connected { ("connected", Style::Good) } else { ("disconnected", Style::Bad) };
         let since = moment(&node.since).map(|at| age(now.since(at))).unwrap_or_default();
-        let state = TableCell { text: state.to_owned(), style };
-        table.row([node.name.clone().into(), state, since.into(), node.agent.clone().into()]);
+        let role = kind::find("agent")
+            .ok()
+            .and_then(|kind| Some(kind.field("type")?.shape.show(&node.role.clone().into(), &|_, _| None)));
+        let mut row = vec![
+            node.name.clone().into(),
+            role.unwrap_or_default().into(),
+            TableCell { text: state.to_owned(), style },
+            since.into(),
+            node.version.clone().unwrap_or_default().into(),
+        ];
+        if wide {
+            row.push(node.agent.clone().into());
+        }
+        table.row(row);
     }
     let table = table.render();
     if table.is_empty() { text } else { format!("{text}\n{table}") }
@@ -109,11 +126,11 @@ mod tests {
         let status = serde_json::from_value(json!({
             "version": "0.1.0", "revision": 42, "counts": { "compute": 1, "region": 2, "mail": 3 },
             "nodes": [
-                { "agent": "0123456789abcdef01234567", "name": "rack-1", "connected": true, "since": 1_000 },
+                { "agent": "0123456789abcdef01234567", "name": "rack-1", "role": "Kaktus", "connected": true, "since": 1_000 },
                 { "agent": "0123456789abcdef01234568", "name": "rack-2", "connected": false },
             ],
         }));
-        let text = render(&status.unwrap(), "https://cloud", Timestamp::from_millis(300_000));
+        let text = render(&status.unwrap(), "https://cloud", true, Timestamp::from_millis(300_000));
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 }

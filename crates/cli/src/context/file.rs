@@ -130,7 +130,7 @@ mod tests {
     fn an_unknown_context_is_told_with_its_neighbour() {
         let contexts = Contexts { contexts: [("home".to_owned(), Context::default())].into(), current: None };
         let mut told = Vec::new();
-        contexts.named("hom").unwrap_err().report(&mut anstream::StripStream::new(&mut told)).unwrap();
+        contexts.named("hom").unwrap_err().tell(&mut anstream::StripStream::new(&mut told)).unwrap();
         assert_eq!(
             String::from_utf8(told).unwrap(),
             "error: there is no context `hom`\nhint: did you mean `home`?\n"

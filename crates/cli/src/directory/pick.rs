@@ -56,7 +56,7 @@ mod tests {
 
     fn told(error: &Error) -> String {
         let mut stream = anstream::StripStream::new(Vec::new());
-        error.report(&mut stream).unwrap();
+        error.tell(&mut stream).unwrap();
         String::from_utf8(stream.into_inner()).unwrap()
     }
 
