@@ -20,7 +20,7 @@ use freehold_kinds::registry;
 use freehold_runtime::Supervisor;
 use freehold_store::{Actor, Backend, Store, Transaction};
 
-pub use config::{ControllerConfig, Tls};
+pub use config::{ControllerConfig, MailPace, SmtpConfig, SmtpSecurity, Tls};
 pub use http::engine::Engine;
 
 /// How long an orderly stop may take before what is left is dropped.
