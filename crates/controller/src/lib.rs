@@ -88,6 +88,11 @@ impl Controller {
         &self.store
     }
 
+    /// The settings that decisions depend on.
+    pub fn environment(&self) -> &Environment {
+        self.engine.environment()
+    }
+
     /// Calls operations without HTTP, for set-up.
     pub const fn engine(&self) -> &Engine {
         &self.engine

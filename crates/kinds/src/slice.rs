@@ -12,7 +12,7 @@ use crate::hypervisor::Hypervisor;
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::network::Network;
-use crate::placed::{self, Placed};
+use crate::placed::{self, NodeState, Placed};
 use crate::pool::Pool;
 use crate::project::Project;
 use crate::subnet::Subnet;
@@ -181,6 +181,21 @@ pub fn observe(agent: Id, observed: &Observed, snapshot: &Snapshot, transaction:
         ObjectKind::Volume => note::<Volume>(agent, observed, snapshot, transaction),
         ObjectKind::Segment => note::<Network>(agent, observed, snapshot, transaction),
         ObjectKind::Machine => note::<Instance>(agent, observed, snapshot, transaction),
+    }
+}
+
+/// What nodes told of an object.
+pub fn states(key: Key, snapshot: &Snapshot) -> Vec<NodeState> {
+    fn of<K: Placed>(id: Id, snapshot: &Snapshot) -> Vec<NodeState> {
+        snapshot.get::<K>(id).map(|object| object.status.nodes.values().cloned().collect()).unwrap_or_default()
+    }
+    match key.kind {
+        Pool::KIND => of::<Pool>(key.id, snapshot),
+        Image::KIND => of::<Image>(key.id, snapshot),
+        Volume::KIND => of::<Volume>(key.id, snapshot),
+        Network::KIND => of::<Network>(key.id, snapshot),
+        Instance::KIND => of::<Instance>(key.id, snapshot),
+        _ => Vec::new(),
     }
 }
 

@@ -103,8 +103,8 @@ pub enum ConfigError {
     Range { field: &'static str, value: u64, least: u64, most: u64 },
     #[error("node: `controller`: {0}")]
     Controller(String),
-    #[error("node: `ca_file` {path}: {reason}")]
-    Authorities { path: PathBuf, reason: String },
+    #[error("node: `ca_file`: {0}")]
+    Authorities(String),
 }
 
 impl NodeConfig {

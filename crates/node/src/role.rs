@@ -4,7 +4,7 @@
 //! [`Node::stop`] ends them gently and within a bound.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +17,15 @@ use tokio::task::{Id as TaskId, JoinSet};
 use crate::board::{Board, Link, Status};
 use crate::config::{ConfigError, NodeConfig};
 use crate::converge::{Command, Converge, Settings};
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::ledger::{Ledger, LedgerError, Refused};
 use crate::session::{Endpoint, Identity, Session, tls};
 use crate::stop::Stop;
 
+mod real;
 mod status;
+
+pub use real::{real_host, run_real, start_real};
 
 /// How long the tasks of a node may take to end; work on machines is given ten seconds of it.
 const STOP: Duration = Duration::from_secs(15);
@@ -34,6 +37,8 @@ pub enum NodeError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("node: this host cannot be used")]
+    Host(#[source] HostError),
     #[error("node: the {task} ended by a fault, which the log tells; it is started again by its supervisor")]
     Fault { task: &'static str },
 }
@@ -54,6 +59,8 @@ pub struct SimulatedNode {
     pub key: Secret<String>,
     /// URL of the controller; without one the node is given slices by [`Node::deliver`] alone.
     pub controller: Option<String>,
+    /// PEM file of the authorities that the controller's certificate is checked against; none: the system's.
+    pub ca_file: Option<PathBuf>,
     pub role: AgentType,
     /// Directory of a real ledger, for tests of restarts.
     pub state: Option<PathBuf>,
@@ -75,6 +82,7 @@ impl SimulatedNode {
             agent,
             key,
             controller: None,
+            ca_file: None,
             role: AgentType::Hypervisor,
             state: None,
             parallel: 8,
@@ -104,13 +112,7 @@ impl Node {
         host: Host,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), NodeError> {
-        let mut node = Self::start(config, host)?;
-        let result = tokio::select! {
-            () = shutdown => Ok(()),
-            fault = node.fault() => Err(fault),
-        };
-        node.stop().await;
-        result
+        Self::start(config, host)?.until(shutdown).await
     }
 
     /// Starts a node from its configuration; must be called within a Tokio runtime.
@@ -118,13 +120,20 @@ impl Node {
     /// # Errors
     /// As [`Node::run`], before anything was begun.
     pub fn start(config: &NodeConfig, host: Host) -> Result<Self, NodeError> {
+        Self::start_with(config, host, Vec::new())
+    }
+
+    /// Starts a node on a host that can do more than its machines tell.
+    fn start_with(config: &NodeConfig, host: Host, features: Vec<String>) -> Result<Self, NodeError> {
         config.validate()?;
         let endpoint = config.endpoint()?;
-        let authorities = config.ca_file.as_deref();
-        let tls = tls(&endpoint, authorities).map_err(|reason| ConfigError::Authorities {
-            path: authorities.unwrap_or(Path::new("(those of the operating system)")).to_owned(),
-            reason,
-        })?;
+        if endpoint.is_exposed() {
+            tracing::warn!(
+                controller = config.controller,
+                "what the controller sends, secrets included, can be read on the way: use https"
+            );
+        }
+        let tls = tls(&endpoint, config.ca_file.as_deref()).map_err(ConfigError::Authorities)?;
         let identity = Identity {
             agent: config.agent,
             key: config.load_key()?,
@@ -132,7 +141,7 @@ impl Node {
             endpoint,
             tls,
             address: config.address,
-            features: Vec::new(),
+            features,
         };
         let settings = Settings {
             parallel: config.parallel,
@@ -152,12 +161,12 @@ impl Node {
     /// # Errors
     /// When the controller's URL or the state directory cannot be used.
     pub fn simulated(setup: SimulatedNode, host: Host) -> Result<Self, NodeError> {
-        let SimulatedNode { agent, key, controller, role, state, parallel, observe_every } = setup;
+        let SimulatedNode { agent, key, controller, ca_file, role, state, parallel, observe_every } = setup;
         let identity = match controller {
             None => None,
             Some(controller) => {
                 let endpoint = Endpoint::parse(&controller).map_err(ConfigError::Controller)?;
-                let tls = tls(&endpoint, None).map_err(ConfigError::Controller)?;
+                let tls = tls(&endpoint, ca_file.as_deref()).map_err(ConfigError::Controller)?;
                 Some(Identity { agent, key, role, endpoint, tls, address: None, features: Vec::new() })
             }
         };
@@ -206,6 +215,16 @@ impl Node {
         self.tasks.shutdown().await;
     }
 
+    /// Goes on until `shutdown` completes or a task ends by a fault, then ends the node.
+    async fn until(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), NodeError> {
+        let result = tokio::select! {
+            () = shutdown => Ok(()),
+            fault = self.fault() => Err(fault),
+        };
+        self.stop().await;
+        result
+    }
+
     /// Completes when a task of the node ends though it was not told to.
     async fn fault(&mut self) -> NodeError {
         let ended = self.tasks.join_next_with_id().await;
@@ -243,7 +262,7 @@ impl Node {
         let converge = Converge::new(host.clone(), settings, ledger, Arc::clone(&board), stopped.clone());
         node.spawn("converge loop", converge.run(requests));
         if let Some(identity) = identity {
-            node.spawn("session", Session { identity, host, board, commands, stop: stopped }.run());
+            node.spawn("session", Session::new(identity, host, board, commands, stopped).run());
         }
         node
     }

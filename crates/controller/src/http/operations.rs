@@ -23,7 +23,7 @@ use super::engine::{self, Engine};
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 
 /// The OpenAPI document of the whole route table.
-pub fn document() -> Value {
+pub(super) fn document() -> Value {
     let operations = registry::rows().map(|(entry, row)| row.describe(entry.noun));
     openapi::document(wire::CONTRACT_VERSION, wire::BASE_PATH, operations)
 }

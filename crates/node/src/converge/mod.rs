@@ -276,3 +276,6 @@ impl Converge {
 const fn is_image(key: ObjectKey) -> bool {
     matches!(key.kind, freehold_types::agent::ObjectKind::Image)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 //! goes on. Errors say what to do about them.
 
 pub mod machines;
+pub mod network;
 pub mod seed;
 pub mod sim;
 pub mod storage;

@@ -304,7 +304,7 @@ impl Ledger {
 
     /// Makes the next write fail, as on a full disk.
     #[cfg(test)]
-    fn break_file(&mut self) {
+    pub(crate) fn break_file(&mut self) {
         self.journal.break_file();
     }
 

@@ -66,6 +66,13 @@ impl Endpoint {
         Ok(Self { tls, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
     }
 
+    /// Whether others can read along: no TLS, and not on this very host.
+    pub(crate) fn is_exposed(&self) -> bool {
+        let local =
+            self.host == "localhost" || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        !self.tls && !local
+    }
+
     fn url(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -81,19 +88,10 @@ pub(crate) fn tls(endpoint: &Endpoint, authorities: Option<&Path>) -> Result<Opt
     if !endpoint.tls {
         return Ok(None);
     }
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = authorities {
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| error.to_string())?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if roots.is_empty() {
-        return Err("no authority found; give the one that signed the controller's certificate".to_owned());
-    }
+    let roots = match authorities {
+        Some(path) => read_authorities(path).map_err(|reason| format!("{}: {reason}", path.display()))?,
+        None => system_authorities()?,
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -101,6 +99,28 @@ pub(crate) fn tls(endpoint: &Endpoint, authorities: Option<&Path>) -> Result<Opt
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Some(TlsConnector::from(Arc::new(config))))
+}
+
+fn read_authorities(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
+}
+
+fn system_authorities() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(
+            "the operating system has no authorities: install ca-certificates, or name the file of the \
+                    authority that signed the controller's certificate"
+                .to_owned(),
+        );
+    }
+    Ok(roots)
 }
 
 /// Opens the WebSocket. Also tells the node's own address on the way to the controller.
@@ -139,6 +159,23 @@ pub(super) async fn dial(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_tls_and_loopback_are_private() {
+        let exposed = |url: &str| Endpoint::parse(url).unwrap().is_exposed();
+        assert!(exposed("http://10.0.0.1"));
+        assert!(!exposed("https://10.0.0.1") && !exposed("ws://localhost:1") && !exposed("ws://[::1]"));
+    }
+
+    #[test]
+    fn a_file_without_authorities_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let endpoint = Endpoint::parse("https://cloud").unwrap();
+        for path in [file.path(), Path::new("/does/not/exist")] {
+            let error = tls(&endpoint, Some(path)).err().unwrap();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
+    }
 
     #[test]
     fn urls_are_read() {

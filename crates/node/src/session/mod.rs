@@ -89,16 +89,28 @@ impl From<tungstenite::Error> for SessionError {
 
 /// The task.
 pub(crate) struct Session {
-    pub(crate) identity: Identity,
-    pub(crate) host: Host,
-    pub(crate) board: Arc<Board>,
-    pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) stop: Stop,
+    identity: Identity,
+    host: Host,
+    board: Arc<Board>,
+    commands: mpsc::Sender<Command>,
+    stop: Stop,
+    /// As last read.
+    facts: Option<Facts>,
 }
 
 impl Session {
+    pub(crate) const fn new(
+        identity: Identity,
+        host: Host,
+        board: Arc<Board>,
+        commands: mpsc::Sender<Command>,
+        stop: Stop,
+    ) -> Self {
+        Self { identity, host, board, commands, stop, facts: None }
+    }
+
     /// Dials until told to stop.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let mut stop = self.stop.clone();
         stop.or(self.first_look()).await;
         let mut failures = 0;
@@ -132,7 +144,7 @@ impl Session {
     }
 
     /// One session from dial to end.
-    async fn attempt(&self) -> SessionError {
+    async fn attempt(&mut self) -> SessionError {
         let mut stop = self.stop.clone();
         let (mut socket, address) = match stop.or(self.open()).await {
             Some(Ok(opened)) => opened,
@@ -181,10 +193,19 @@ impl Session {
         }
     }
 
-    async fn facts(&self, address: IpAddr) -> Result<Facts, SessionError> {
+    /// What the host is. It seldom changes, so what was read last will do while it cannot be read.
+    async fn facts(&mut self, address: IpAddr) -> Result<Facts, SessionError> {
         let late = |_| HostError::Failed(format!("no answer in {} seconds", STEP.as_secs()));
-        let facts = timeout(STEP, self.host.machines.facts()).await;
-        let mut facts = facts.map_err(late).flatten().map_err(SessionError::Facts)?;
+        let read = timeout(STEP, self.host.machines.facts()).await.map_err(late).flatten();
+        let mut facts = match (read, self.facts.clone()) {
+            (Ok(facts), _) => facts,
+            (Err(error), Some(facts)) => {
+                tracing::warn!(%error, "the facts of this host cannot be read; the last known ones are told");
+                facts
+            }
+            (Err(error), None) => return Err(SessionError::Facts(error)),
+        };
+        self.facts = Some(facts.clone());
         env!("CARGO_PKG_VERSION").clone_into(&mut facts.version);
         facts.address = self.identity.address.or(facts.address).or(Some(address));
         for feature in &self.identity.features {

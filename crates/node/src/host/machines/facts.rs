@@ -17,15 +17,22 @@ pub(super) fn observe(session: &Session, profile: &Profile) -> Result<Facts, Hos
     let architecture = Some(profile.architecture.name());
     let ask = || {
         let domain = connect.get_domain_capabilities(None, architecture, Some(machine), Some(kind), 0)?;
-        Ok((connect.get_hostname()?, connect.get_capabilities()?, domain))
+        Ok((connect.get_hostname()?, connect.get_capabilities()?, domain, connect.get_node_info()?))
     };
-    let (hostname, capabilities, domain_capabilities) = ask().map_err(|error: virt::error::Error| {
-        HostError::Failed(format!("libvirt does not tell what this host can do: {}", error.message()))
-    })?;
+    let (hostname, capabilities, domain_capabilities, node) =
+        ask().map_err(|error: virt::error::Error| {
+            HostError::Failed(format!("libvirt does not tell what this host can do: {}", error.message()))
+        })?;
     let sources = Sources {
         hostname,
         capabilities: &capabilities,
         domain_capabilities: &domain_capabilities,
+        node: Processors {
+            sockets: node.sockets * node.nodes,
+            cores: node.cores * node.sockets * node.nodes,
+            threads: node.cpus,
+            memory: node.memory << 10,
+        },
         swtpm: has_swtpm(),
     };
     facts(&sources, profile).map_err(HostError::Failed)
@@ -39,6 +46,8 @@ pub(super) struct Sources<'a> {
     pub(super) capabilities: &'a str,
     /// `virsh domcapabilities` for the machine type and accelerator in use.
     pub(super) domain_capabilities: &'a str,
+    /// The plain sums of `virsh nodeinfo`, for hosts that list no NUMA cells.
+    pub(super) node: Processors,
     /// Whether the programs of a software TPM are installed; libvirt lists TPM even without them.
     pub(super) swtpm: bool,
 }
@@ -54,7 +63,8 @@ pub(super) fn facts(sources: &Sources<'_>, profile: &Profile) -> Result<Facts, S
     let text = |name| {
         cpu.and_then(|cpu| child(cpu, name)).and_then(|node| node.text()).unwrap_or_default().to_owned()
     };
-    let count = Processors::of(host);
+    let listed = Processors::of(host);
+    let count = if listed.threads > 0 && listed.memory > 0 { listed } else { sources.node };
     Ok(Facts {
         hostname: sources.hostname.clone(),
         architecture: profile.architecture.name().to_owned(),
@@ -71,8 +81,9 @@ pub(super) fn facts(sources: &Sources<'_>, profile: &Profile) -> Result<Facts, S
     })
 }
 
-#[derive(Default)]
-struct Processors {
+/// How much of them there is; memory in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Processors {
     sockets: u32,
     cores: u32,
     threads: u32,
@@ -184,11 +195,12 @@ mod tests {
         }
     }
 
-    fn read(swtpm: bool, accelerator: Accelerator) -> Facts {
+    fn read(capabilities: &str, swtpm: bool, accelerator: Accelerator) -> Facts {
         let sources = Sources {
             hostname: "node-1".to_owned(),
-            capabilities: CAPABILITIES,
+            capabilities,
             domain_capabilities: DOMAIN,
+            node: Processors { sockets: 1, cores: 3, threads: 5, memory: 7 },
             swtpm,
         };
         facts(&sources, &profile(accelerator)).unwrap()
@@ -196,7 +208,7 @@ mod tests {
 
     #[test]
     fn cores_of_different_sockets_are_told_apart() {
-        let facts = read(true, Accelerator::Tcg);
+        let facts = read(CAPABILITIES, true, Accelerator::Tcg);
         assert_eq!((facts.sockets, facts.cores, facts.threads), (2, 4, 6));
         assert_eq!(facts.memory, 3 << 30);
         assert_eq!((facts.cpu_model.as_str(), facts.cpu_vendor.as_str()), ("Cascadelake-Server", "Intel"));
@@ -204,7 +216,16 @@ mod tests {
 
     #[test]
     fn features_are_what_works() {
-        assert_eq!(read(true, Accelerator::Kvm).features, ["bios", "kvm", "secureboot", "tpm", "uefi"]);
-        assert_eq!(read(false, Accelerator::Tcg).features, ["bios", "secureboot", "uefi"]);
+        assert_eq!(
+            read(CAPABILITIES, true, Accelerator::Kvm).features,
+            ["bios", "kvm", "secureboot", "tpm", "uefi"]
+        );
+        assert_eq!(read(CAPABILITIES, false, Accelerator::Tcg).features, ["bios", "secureboot", "uefi"]);
+    }
+
+    #[test]
+    fn a_host_without_numa_cells_has_processors_all_the_same() {
+        let facts = read("<capabilities><host/></capabilities>", true, Accelerator::Tcg);
+        assert_eq!((facts.sockets, facts.cores, facts.threads, facts.memory), (1, 3, 5, 7));
     }
 }
