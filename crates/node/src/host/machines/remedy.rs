@@ -66,9 +66,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let inner = root.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
-        // Temporary directories are private.
+        let allow =
+            |mode| std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o700);
         assert_eq!(closed_directory(&inner).as_deref(), Some(root.path()));
-        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        allow(0o711);
         assert_eq!(closed_directory(&inner), None);
     }
 }
