@@ -328,6 +328,30 @@ async fn a_machine_can_be_stopped_while_its_storage_fails() {
         .unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn stopping_lets_work_on_machines_end_and_cuts_fetches_off() {
+    let state = tempfile::tempdir().unwrap();
+    let latency =
+        Latency { machine: Duration::from_secs(5), image: Duration::from_hours(1), ..Latency::default() };
+    let sim = Sim::new(SimConfig { latency, ..SimConfig::default() });
+    let first = node(&sim, Some(&state));
+    let object = machine(MACHINE, &[], &[]);
+    first.deliver(full(1, vec![object.clone()])).await.unwrap();
+    settled(&first, Phase::Ready).await;
+    let asked = change(object, |machine| machine.reboots = 1);
+    first.deliver(partial(2, vec![asked, fixture::image(IMAGE, POOL), pool(POOL)])).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    timeout(Duration::from_secs(6), first.stop()).await.unwrap();
+    assert_eq!(sim.reboots(id(MACHINE)), 1);
+    assert!(sim.world().images.is_empty());
+    let second = node(&sim, Some(&state));
+    let done = second.wait_until(|status| {
+        observed(status, machine_key(0)).is_some_and(|machine| machine.phase == Phase::Ready)
+    });
+    done.await;
+    assert_eq!(sim.reboots(id(MACHINE)), 1);
+}
+
 /// The story of the fault tests: make, change, remove some. Returns when the node holds it all.
 async fn story(node: &Node) {
     let grown = {

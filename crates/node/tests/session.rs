@@ -422,6 +422,38 @@ async fn a_configured_node_checks_the_controllers_certificate_and_keeps_a_status
 }
 
 #[tokio::test]
+async fn a_real_node_without_its_libvirt_says_so_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let controller = Controller::listen().await;
+    let mut config = NodeConfig::new(agent(), Secret::new(KEY.to_owned()), controller.url());
+    config.state = directory.path().join("state");
+    config.libvirt = format!("qemu+unix:///system?socket={}/none", directory.path().display());
+    config.accel = freehold_node::host::machines::Accel::Tcg;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let told = async {
+        let mut peer = controller.dialled().await;
+        assert!(peer.challenge().await);
+        peer.say(&ToNode::Welcome).await;
+        assert_eq!(peer.hear().await, None, "no facts are better than wrong ones");
+        let read = async {
+            loop {
+                let text = std::fs::read_to_string(config.status_file()).unwrap_or_default();
+                match serde_json::from_str::<Status>(&text).map(|status| status.link) {
+                    Ok(Link::Broken { reason, .. }) => return reason,
+                    _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        let reason = timeout(PATIENCE, read).await.expect("the status tells");
+        assert!(reason.contains("the facts of this host cannot be read"), "{reason}");
+        stop.send(()).unwrap();
+    };
+    let run = freehold_node::run_real(&config, async { stopped.await.unwrap() });
+    let (result, ()) = tokio::join!(run, told);
+    result.unwrap();
+}
+
+#[tokio::test]
 async fn a_slice_and_its_results_survive_a_break_in_the_middle() {
     let (controller, sim) = (Controller::listen().await, Sim::new(SimConfig::default()));
     let node = controller.node(&sim);
