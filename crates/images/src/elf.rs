@@ -49,6 +49,16 @@ impl Tree {
             })
     }
 
+    /// The place of a program, in whichever directory this release keeps it.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf, ImageError> {
+        ["usr/bin", "usr/sbin"]
+            .iter()
+            .find_map(|directory| self.find(&format!("{directory}/{name}")).ok())
+            .ok_or_else(|| {
+                ImageError::Content(format!("the packages of this release hold no program {name}"))
+            })
+    }
+
     /// The dynamic loader of the packages' C library.
     pub(crate) fn loader(&self) -> Result<PathBuf, ImageError> {
         // A link that is absolute would lead to the host's loader.
@@ -83,13 +93,13 @@ impl Tree {
     }
 
     /// A command that runs a program of the tree with the tree's own libraries.
-    pub(crate) fn command(&self, path: &str) -> Result<Command, ImageError> {
+    pub(crate) fn command(&self, name: &str) -> Result<Command, ImageError> {
         let directories: Vec<String> = LIBRARY_DIRECTORIES
             .iter()
             .map(|directory| self.root.join(directory).display().to_string())
             .collect();
         let mut command = program(self.loader()?);
-        command.arg("--library-path").arg(directories.join(":")).arg(self.find(path)?);
+        command.arg("--library-path").arg(directories.join(":")).arg(self.program(name)?);
         Ok(command)
     }
 }

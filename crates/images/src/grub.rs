@@ -86,7 +86,7 @@ impl Image<'_> {
         let script = work.join(format!("grub-{}.cfg", self.format));
         files::write(&script, self.script, 0o644)?;
         let output = work.join(format!("grub-{}", self.format));
-        let mut command = tree.command("usr/bin/grub-mkimage")?;
+        let mut command = tree.command("grub-mkimage")?;
         command.arg("--directory").arg(tree.find(&format!("usr/lib/grub/{}", self.format))?);
         command.args(["--format", self.format, "--prefix", self.prefix]);
         command.arg("--config").arg(&script).arg("--output").arg(&output).args(self.modules.concat());

@@ -17,7 +17,7 @@ const ZSTD_LEVEL: i32 = 15;
 
 /// Makes the archive, compressed.
 pub(super) fn make(tree: &Tree, selection: &Selection) -> Result<Vec<u8>, ImageError> {
-    let busybox = tree.find("bin/busybox")?;
+    let busybox = tree.program("busybox")?;
     let mut archive = Archive { bytes: Vec::new(), inode: 0 };
     let failed =
         |error: std::io::Error| ImageError::Content(format!("cannot make the initial file system: {error}"));

@@ -119,7 +119,7 @@ pub fn build(out: &Path, options: Options, progress: Progress<'_>) -> Result<Bui
         root_name: "freehold-root",
         root: &root,
     };
-    let mut mke2fs = tree.command("sbin/mke2fs")?;
+    let mut mke2fs = tree.command("mke2fs")?;
     mke2fs.env("MKE2FS_CONFIG", tree.find("etc/mke2fs.conf")?);
     disk::write(&raw, &contents, mke2fs)?;
 

@@ -12,21 +12,23 @@ use crate::{ImageError, files};
 
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
-/// Programs taken from packages.
-const PROGRAMS: [&str; 12] = [
-    "bin/bash",
-    "sbin/blkid",
-    "sbin/e2fsck",
-    "sbin/mke2fs",
-    "sbin/resize2fs",
-    "sbin/sfdisk",
-    "usr/bin/doas",
-    "usr/bin/dropbearkey",
-    "usr/bin/lua5.4",
-    "usr/bin/resizepart",
-    "usr/lib/openssh/sftp-server",
-    "usr/sbin/dropbear",
+/// Programs taken from packages, for `/usr/bin`.
+const PROGRAMS: [&str; 11] = [
+    "bash",
+    "blkid",
+    "doas",
+    "dropbear",
+    "dropbearkey",
+    "e2fsck",
+    "lua5.4",
+    "mke2fs",
+    "partx",
+    "resize2fs",
+    "sfdisk",
 ];
+
+/// What the SSH server runs for `scp` and `sftp`.
+const SFTP_SERVER: &str = "usr/lib/openssh/sftp-server";
 
 /// Modules that programs load at run time, by the place where they look.
 const PLUGINS: [&str; 2] =
@@ -90,14 +92,15 @@ fn make_skeleton(root: &Path) -> Result<(), ImageError> {
 
 fn copy_programs(tree: &Tree, root: &Path) -> Result<(), ImageError> {
     let mut linked = Vec::new();
-    for path in PROGRAMS {
-        let source = tree.find(path)?;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let place = if path.starts_with("usr/lib/") { path.to_owned() } else { format!("usr/bin/{name}") };
+    for name in PROGRAMS {
+        let source = tree.program(name)?;
         let mode = if name == "doas" { 0o4755 } else { 0o755 };
-        files::write(&root.join(place), files::read(&source)?, mode)?;
+        files::write(&root.join("usr/bin").join(name), files::read(&source)?, mode)?;
         linked.push(source);
     }
+    let sftp_server = tree.find(SFTP_SERVER)?;
+    files::write(&root.join(SFTP_SERVER), files::read(&sftp_server)?, 0o755)?;
+    linked.push(sftp_server);
     for path in PLUGINS {
         let source = tree.find(path)?;
         let below = path.split_once("x86_64-linux-gnu/").map_or(path, |(_, below)| below);
@@ -110,7 +113,7 @@ fn copy_programs(tree: &Tree, root: &Path) -> Result<(), ImageError> {
     files::write(&root.join("usr/lib64/ld-linux-x86-64.so.2"), files::read(&tree.loader()?)?, 0o755)?;
     copy_directory(&tree.find(LUA_LIBRARY)?, &root.join(LUA_LIBRARY))?;
 
-    let busybox = tree.find("bin/busybox")?;
+    let busybox = tree.program("busybox")?;
     files::write(&root.join("usr/bin/busybox"), files::read(&busybox)?, 0o755)?;
     for applet in applets(&busybox)? {
         let place = root.join("usr/bin").join(applet);
