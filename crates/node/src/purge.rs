@@ -15,7 +15,7 @@ use crate::ledger::{Ledger, LedgerError};
 pub enum PurgeError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("{key} cannot be removed: {source}")]
+    #[error("{key} cannot be removed from this host")]
     Host { key: ObjectKey, source: HostError },
 }
 

@@ -1,9 +1,10 @@
-//! A node on a simulated host: order, restarts, verbs, faults and bounds. Time is paused, so that delays
+//! A node on a simulated host: order, restarts, verbs, delays and bounds. Time is paused, so that delays
 //! cost nothing and come out the same.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
 mod fixture;
+mod rig;
 
 use std::time::Duration;
 
@@ -11,48 +12,16 @@ use fixture::{
     IMAGE, MACHINE, POOL, SEGMENT, VOLUME, absent, change, cloud, full, id, key, machine, partial, pool,
     segment, volume,
 };
-use freehold_node::host::sim::{Latency, Life, Sim, SimConfig, Verb, When};
-use freehold_node::{DeliverError, Node, Refused, SimulatedNode, Status};
+use freehold_node::host::sim::{Latency, Life, Sim, SimConfig, Verb};
+use freehold_node::{DeliverError, Node, NodeConfig, PurgeError, Refused, Status, purge};
 use freehold_types::Secret;
-use freehold_types::agent::{
-    Desired, Detail, ObjectKey, ObjectKind, Observed, Phase, PowerTarget, Specification, State,
-};
+use freehold_types::agent::{Detail, ObjectKind, Phase, PowerTarget, Specification, State};
 use freehold_types::size::GIB;
-use tempfile::TempDir;
+use rig::{all, kill, machine_key, node, observed, settled};
 use tokio::time::{sleep, timeout};
 
 fn recorded() -> SimConfig {
     SimConfig { record: true, ..SimConfig::default() }
-}
-
-fn node(sim: &Sim, state: Option<&TempDir>) -> Node {
-    let mut setup = SimulatedNode::detached(id(1), Secret::new("key".to_owned()));
-    setup.state = state.map(|state| state.path().to_owned());
-    Node::simulated(setup, sim.host()).unwrap()
-}
-
-/// Ends a node as a kill would: nothing is ended gently. Its tasks are gone when this returns.
-async fn kill(node: Node) {
-    drop(node);
-    sleep(Duration::from_millis(1)).await;
-}
-
-fn observed(status: &Status, key: ObjectKey) -> Option<&Observed> {
-    status.objects.iter().find(|object| object.key == key)
-}
-
-fn all(status: &Status, phase: Phase) -> bool {
-    status.idle && status.objects.iter().all(|object| object.phase == phase)
-}
-
-async fn settled(node: &Node, phase: Phase) -> Status {
-    let bound = Duration::from_hours(1);
-    let settled = timeout(bound, node.wait_until(|status| all(status, phase))).await;
-    settled.unwrap_or_else(|_| panic!("never settled: {:#?}", node.status()))
-}
-
-fn machine_key(n: u64) -> ObjectKey {
-    key(ObjectKind::Machine, MACHINE + n)
 }
 
 #[tokio::test(start_paused = true)]
@@ -352,115 +321,23 @@ async fn stopping_lets_work_on_machines_end_and_cuts_fetches_off() {
     assert_eq!(sim.reboots(id(MACHINE)), 1);
 }
 
-/// The story of the fault tests: make, change, remove some. Returns when the node holds it all.
-async fn story(node: &Node) {
-    let grown = {
-        let mut grown = volume(VOLUME, POOL, Some(IMAGE));
-        grown.generation = 2;
-        if let State::Present(Specification::Volume(volume)) = &mut grown.state {
-            volume.bytes *= 2;
-        }
-        grown
-    };
-    let rebooted = change(machine(MACHINE, &[VOLUME], &[SEGMENT]), |machine| machine.reboots = 1);
-    let mut gone = absent(vec![machine(MACHINE + 1, &[VOLUME + 1], &[SEGMENT])]);
-    gone.extend(absent(vec![volume(VOLUME + 1, POOL, Some(IMAGE))]));
+#[tokio::test(start_paused = true)]
+async fn a_purge_removes_what_the_ledger_tells_of_and_goes_on_where_it_failed() {
+    let state = tempfile::tempdir().unwrap();
+    let mut config = NodeConfig::new(id(1), Secret::new("key".to_owned()), "http://127.0.0.1:9");
+    config.state = state.path().to_owned();
+    let sim = Sim::new(SimConfig::default());
+    let node = Node::start(&config, sim.host()).unwrap();
     node.deliver(full(1, cloud(2))).await.unwrap();
-    ready_or_gone(node).await;
-    node.deliver(partial(2, vec![grown, rebooted, segment(SEGMENT + 1)])).await.unwrap();
-    node.deliver(partial(3, gone)).await.unwrap();
-    ready_or_gone(node).await;
-}
-
-async fn ready_or_gone(node: &Node) {
-    let done = |object: &Observed| matches!(object.phase, Phase::Ready | Phase::Absent);
-    let end = node.wait_until(|status| status.idle && status.objects.iter().all(done));
-    let settled = timeout(Duration::from_hours(10), end).await;
-    assert!(settled.is_ok(), "never settled: {:#?}", node.status());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failure_of_any_call_ends_in_the_same_state() {
-    let calm = Sim::new(SimConfig::default());
-    let undisturbed = node(&calm, None);
-    story(&undisturbed).await;
-    let expected = calm.world();
-    assert_eq!(expected.violations, [""; 0]);
-    assert!(expected.calls >= 12, "{}", expected.calls);
-    for when in [When::Before, When::After] {
-        for number in 1..=expected.calls + 2 {
-            let sim = Sim::new(SimConfig::default());
-            sim.fail_call(number, when);
-            story(&node(&sim, None)).await;
-            check(&sim, &expected.summary(), &format!("call {number} failed {when:?}"));
-            assert_eq!(sim.reboots(id(MACHINE)), 1, "call {number} failed {when:?}");
-        }
-        for number in 2..=6 {
-            let sim = Sim::new(SimConfig::default());
-            sim.fail_every(number, when);
-            story(&node(&sim, None)).await;
-            check(&sim, &expected.summary(), &format!("each call {number} failed {when:?}"));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_kill_at_any_call_ends_in_the_same_state() {
-    let calm = Sim::new(SimConfig::default());
-    story(&node(&calm, None)).await;
-    let expected = calm.world();
-    let latency = Duration::from_millis(10);
-    let slow = Latency { pool: latency, image: latency, volume: latency, segment: latency, machine: latency };
-    for number in 1..=expected.calls {
-        let state = tempfile::tempdir().unwrap();
-        let sim = Sim::new(SimConfig { latency: slow, ..SimConfig::default() });
-        let first = node(&sim, Some(&state));
-        {
-            let told = story(&first);
-            let reached = async {
-                while sim.look(|world| world.calls < number) {
-                    sleep(Duration::from_millis(1)).await;
-                }
-            };
-            tokio::select! { () = told => {}, () = reached => {} }
-        }
-        kill(first).await;
-        let second = node(&sim, Some(&state));
-        second.wait_until(|status| status.idle).await;
-        // The controller of the story holds its last revision, and sends all of it.
-        let held = second.status().held.map_or(0, |(_, revision)| revision);
-        assert!(held <= 3);
-        if held <= 1 {
-            story(&second).await;
-        } else {
-            story_end(&second).await;
-        }
-        check(&sim, &expected.summary(), &format!("killed at call {number}"));
-    }
-}
-
-/// The last slice of the story, in full.
-async fn story_end(node: &Node) {
-    let mut objects = cloud(1);
-    objects.retain(|object| !matches!(object.key.kind, ObjectKind::Machine | ObjectKind::Volume));
-    let mut grown: Desired = volume(VOLUME, POOL, Some(IMAGE));
-    grown.generation = 2;
-    if let State::Present(Specification::Volume(volume)) = &mut grown.state {
-        volume.bytes *= 2;
-    }
-    objects.extend([grown, segment(SEGMENT + 1)]);
-    objects.push(change(machine(MACHINE, &[VOLUME], &[SEGMENT]), |machine| machine.reboots = 1));
-    objects.extend(absent(vec![machine(MACHINE + 1, &[VOLUME + 1], &[SEGMENT])]));
-    objects.extend(absent(vec![volume(VOLUME + 1, POOL, Some(IMAGE))]));
-    node.deliver(full(3, objects)).await.unwrap();
-    ready_or_gone(node).await;
-}
-
-fn check(sim: &Sim, expected: &str, what: &str) {
-    let world = sim.world();
-    assert_eq!(world.violations, [""; 0], "{what}");
-    assert_eq!(world.summary(), expected, "{what}");
-    assert_eq!(world.domains[&id(MACHINE)].starts, 1, "{what}");
+    settled(&node, Phase::Ready).await;
+    assert!(matches!(purge(&config, &sim.host()).await, Err(PurgeError::Ledger(_))), "the node still runs");
+    kill(node).await;
+    sim.fail_object(key(ObjectKind::Volume, VOLUME));
+    let error = purge(&config, &sim.host()).await.unwrap_err();
+    assert!(error.to_string().contains("volume/"), "{error}");
+    sim.heal();
+    purge(&config, &sim.host()).await.unwrap();
+    assert_eq!((sim.world().summary(), sim.world().violations), (String::new(), Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]
