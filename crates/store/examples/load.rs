@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -143,11 +144,12 @@ async fn fill(store: &Store, objects: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Memory of this process that is in use, in bytes.
+/// Memory of this process that is in use and not a file's, in bytes.
 fn resident() -> Result<u64, Box<dyn Error>> {
-    let pages = fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = pages.split(' ').nth(1).ok_or("statm has no second word")?.parse()?;
-    Ok(pages * 4_096)
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon in status")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib << 10)
 }
 
 fn say(what: &str, took: Duration) {
@@ -172,11 +174,14 @@ fn measure(objects: usize) -> Result<(), Box<dyn Error>> {
     println!("{:<42} {:>9} MiB", "on disk, with the log", fs::metadata(&path)?.len() >> 20);
 
     let begun = Instant::now();
-    let loaded = Sqlite::open(&path, Sealer::new(&[0; 32]))?.load()?;
+    let (mut count, mut bytes) = (0, 0);
+    Sqlite::open(&path, Sealer::new(&[0; 32]))?.load(&mut |record| {
+        count += 1;
+        bytes += record.document.len();
+        ControlFlow::Continue(())
+    })?;
     say("reading the records alone", begun.elapsed());
-    let bytes: usize = loaded.records.iter().map(|record| record.document.len()).sum();
-    println!("{:<42} {:>9} bytes", "a document on average", bytes / loaded.records.len().max(1));
-    drop(loaded);
+    println!("{:<42} {:>9} bytes", "a document on average", bytes / count);
 
     // In a process of its own, so that nothing of the above is in the way.
     let opened = Command::new(std::env::current_exe()?).arg("open").arg(&path).output()?;

@@ -23,9 +23,7 @@ mod transaction;
 mod watch;
 mod writer;
 
-pub use backend::{
-    Backend, BackendError, Loaded, LogEntry, LogQuery, Record, memory::Memory, sqlite::Sqlite,
-};
+pub use backend::{Backend, BackendError, Head, LogEntry, LogQuery, Record, memory::Memory, sqlite::Sqlite};
 pub use conflict::Conflict;
 pub use entity::{Amounts, Entity, OnDelete, Reference};
 pub use object::{AnyObject, Key, Meta, Object};

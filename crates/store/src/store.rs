@@ -3,6 +3,7 @@
 //! Writers plan on a snapshot and submit the transaction; when somebody was faster, the plan is made again
 //! *inside* the writer, on its head, where nobody can be faster. So a conflict that is reported is real.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, panic, thread};
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::{Backend, BackendError, LogEntry, LogQuery, Record, sqlite};
 use crate::conflict::Conflict;
+use crate::object::AnyObject;
 use crate::registry::{DecodeError, Registry};
 use crate::snapshot::Snapshot;
 use crate::transaction::{Actor, Transaction};
@@ -70,17 +72,16 @@ impl Store {
     /// # Errors
     /// When the medium fails, a document cannot be read, or the objects contradict each other.
     pub fn open(mut backend: impl Backend, registry: Registry) -> Result<Self, OpenError> {
-        let loaded = backend.load()?;
         let registry = Arc::new(registry);
-        let mut snapshot = Snapshot::empty(Arc::clone(&registry), loaded.lineage, loaded.revision);
+        let mut snapshot = Snapshot::empty(Arc::clone(&registry));
         let mut upgraded = Vec::new();
-        for Record { kind, id, revision, schema, document } in loaded.records {
-            let (object, is_upgraded) = registry.decode(&kind, id, revision, schema, &document)?;
-            if is_upgraded {
-                upgraded.push(Arc::clone(&object));
-            }
-            snapshot.insert(object)?;
-        }
+        let mut outcome = Ok(());
+        let head = backend.load(&mut |record| {
+            outcome = insert(&mut snapshot, &mut upgraded, &registry, record);
+            if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        outcome?;
+        snapshot.stand_at(head);
         if !upgraded.is_empty() {
             let commit = Commit::upgrade(snapshot.revision() + 1, upgraded);
             backend.persist(&[Arc::new(commit)])?;
@@ -252,4 +253,19 @@ impl Store {
     pub fn lineage(&self) -> Id {
         self.board.current().lineage()
     }
+}
+
+/// Decodes a record into the snapshot, and keeps in mind when it came in an old shape.
+fn insert(
+    snapshot: &mut Snapshot,
+    upgraded: &mut Vec<Arc<dyn AnyObject>>,
+    registry: &Registry,
+    record: Record,
+) -> Result<(), OpenError> {
+    let Record { kind, id, revision, schema, document } = record;
+    let (object, is_upgraded) = registry.decode(&kind, id, revision, schema, &document)?;
+    if is_upgraded {
+        upgraded.push(Arc::clone(&object));
+    }
+    Ok(snapshot.insert(object)?)
 }

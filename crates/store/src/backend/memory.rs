@@ -1,11 +1,12 @@
 //! Keeps everything in memory, for tests and simulations. Survives being opened again when shared.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_types::{Id, Timestamp};
 
-use super::{Backend, BackendError, Loaded, LogEntry, LogQuery, Record, document, log_entries, page};
+use super::{Backend, BackendError, Head, LogEntry, LogQuery, Record, document, log_entries, page};
 use crate::object::{AnyObject, Key};
 use crate::watch::{Change, Commit};
 
@@ -30,10 +31,11 @@ impl Default for Memory {
 }
 
 impl Backend for Memory {
-    fn load(&mut self) -> Result<Loaded, BackendError> {
+    fn load(&mut self, take: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Result<Head, BackendError> {
         let content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = content.records.values().cloned().collect();
-        Ok(Loaded { lineage: content.lineage, revision: content.revision, records })
+        // Whether all were wanted is the caller's to know.
+        let _ = content.records.values().cloned().try_for_each(take);
+        Ok(Head { lineage: content.lineage, revision: content.revision })
     }
 
     fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {

@@ -3,6 +3,7 @@
 pub mod memory;
 pub mod sqlite;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,14 +23,13 @@ pub struct Record {
     pub document: String,
 }
 
-/// All that is at rest.
-#[derive(Debug, Clone)]
-pub struct Loaded {
+/// What is at rest beside the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
     /// Identity of the history.
     pub lineage: Id,
     /// Revision of the last commit.
     pub revision: u64,
-    pub records: Vec<Record>,
 }
 
 /// Why a backend failed.
@@ -82,11 +82,11 @@ pub struct LogQuery {
 
 /// Makes commits durable.
 pub trait Backend: Send + 'static {
-    /// Reads everything.
+    /// Reads everything: hands over one record after the other, in any order, for as long as they are wanted.
     ///
     /// # Errors
     /// When the medium fails, or a document does not open with the seal key.
-    fn load(&mut self) -> Result<Loaded, BackendError>;
+    fn load(&mut self, take: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Result<Head, BackendError>;
 
     /// Makes commits durable, all or none; when it returns they survive a power cut.
     ///
@@ -114,8 +114,8 @@ pub trait Backend: Send + 'static {
 }
 
 impl<B: Backend + ?Sized> Backend for Box<B> {
-    fn load(&mut self) -> Result<Loaded, BackendError> {
-        (**self).load()
+    fn load(&mut self, take: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Result<Head, BackendError> {
+        (**self).load(take)
     }
 
     fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {

@@ -18,11 +18,11 @@ impl Snapshot {
     pub(crate) fn insert(&mut self, object: Arc<dyn AnyObject>) -> Result<(), Conflict> {
         let key = object.key();
         for claim in object.claims() {
-            match self.claims.get(&claim) {
+            match self.claims.get(claim.as_str()) {
                 Some(owner) if *owner != key => return Err(Conflict::Claimed { claim, owner: *owner }),
                 // The object names the claim twice.
                 Some(_) => {}
-                None => self.claims.insert_mut(claim, key),
+                None => self.claims.insert_mut(claim.into_boxed_str(), key),
             }
         }
         for link in object.references() {
@@ -55,7 +55,7 @@ impl Snapshot {
             self.remove_rank(rank, key.id);
         }
         for claim in object.claims() {
-            self.claims.remove_mut(&claim);
+            self.claims.remove_mut(claim.as_str());
         }
         for link in object.references() {
             self.remove_referrer(link.id, &key);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use freehold_types::Id;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::backend::Head;
 use crate::entity::{Amounts, Entity, OnDelete, Reference};
 use crate::object::{AnyObject, Key, Object};
 use crate::registry::Registry;
@@ -31,25 +32,31 @@ pub struct Snapshot {
     lineage: Id,
     revision: u64,
     tables: Vec<Table>,
-    claims: HashTrieMapSync<String, Key>,
+    claims: HashTrieMapSync<Box<str>, Key>,
     referrers: HashTrieMapSync<Id, RedBlackTreeSetSync<Key>>,
     usage: HashTrieMapSync<Id, Amounts>,
     ranks: HashTrieMapSync<Id, RedBlackTreeSetSync<(u64, Id)>>,
 }
 
 impl Snapshot {
-    pub(crate) fn empty(registry: Arc<Registry>, lineage: Id, revision: u64) -> Self {
+    pub(crate) fn empty(registry: Arc<Registry>) -> Self {
         let tables = vec![Table::new_sync(); registry.len()];
         Self {
             registry,
-            lineage,
-            revision,
+            lineage: FIRST_ID,
+            revision: 0,
             tables,
             claims: HashTrieMapSync::new_sync(),
             referrers: HashTrieMapSync::new_sync(),
             usage: HashTrieMapSync::new_sync(),
             ranks: HashTrieMapSync::new_sync(),
         }
+    }
+
+    /// Takes over where in which history the objects stand.
+    pub(crate) fn stand_at(&mut self, head: Head) {
+        self.lineage = head.lineage;
+        self.revision = head.revision;
     }
 
     /// Revision of the last commit in it.

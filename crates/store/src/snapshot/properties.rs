@@ -266,7 +266,7 @@ fn registry() -> Arc<Registry> {
 
 /// The same objects, as a store that is opened would have them.
 fn loaded(snapshot: &Snapshot) -> Snapshot {
-    let mut loaded = Snapshot::empty(registry(), snapshot.lineage(), snapshot.revision());
+    let mut loaded = Snapshot::empty(registry());
     for object in snapshot.everything() {
         loaded.insert(Arc::clone(object)).unwrap();
     }
@@ -278,7 +278,7 @@ proptest! {
 
     #[test]
     fn the_state_is_what_the_judge_says(sequence in prop::collection::vec(steps(), 1..40)) {
-        let mut snapshot = Snapshot::empty(registry(), Id::from_u64(1), 0);
+        let mut snapshot = Snapshot::empty(registry());
         for (number, steps) in sequence.into_iter().enumerate() {
             let before = objects(&snapshot);
             let transaction = transaction(&snapshot, steps);

@@ -1,10 +1,12 @@
 //! A medium that fails: whatever write it is, the state is as if it had never been asked for.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use freehold_store::{
-    Backend, BackendError, Commit, CommitError, Loaded, LogEntry, LogQuery, OpenError, Store, Transaction,
+    Backend, BackendError, Commit, CommitError, Head, LogEntry, LogQuery, OpenError, Record, Store,
+    Transaction,
 };
 use freehold_types::{Id, Timestamp};
 use tokio::task::JoinSet;
@@ -36,8 +38,8 @@ impl Faulty {
 }
 
 impl Backend for Faulty {
-    fn load(&mut self) -> Result<Loaded, BackendError> {
-        self.inner.load()
+    fn load(&mut self, take: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Result<Head, BackendError> {
+        self.inner.load(take)
     }
 
     fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {

@@ -125,7 +125,7 @@ async fn trimming_lets_writers_pass(medium: Medium) {
         many.create(Id::generate(), Team { name: Id::generate().to_string() }, now());
     }
     store.commit(many, crate::harness::actor()).await.unwrap();
-    let cut = now() + Duration::from_secs(60);
+    let cut = now() + Duration::from_mins(1);
     let trimming = store.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { trimming.trim_log(cut).await.unwrap() });

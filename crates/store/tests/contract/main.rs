@@ -1,4 +1,10 @@
 //! What every backend promises, and the store on top of it. Each test runs on memory and on SQLite.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and the process to be killed speaks on its output"
+)]
 
 mod copies;
 mod entities;

@@ -73,8 +73,8 @@ async fn a_race_for_units_gives_out_each_once(medium: Medium) {
 }
 
 fn lowest_free_address(snapshot: &Snapshot) -> String {
-    (1..)
-        .map(|number: u32| format!("10.0.{}.{}", number / 256, number % 256))
+    (1..100_000)
+        .map(|number| format!("10.0.{}.{}", number / 256, number % 256))
         .find(|address| snapshot.claim(&address_claim(address)).is_none())
         .unwrap()
 }

@@ -140,7 +140,7 @@ async fn a_mark_stays_until_removal(medium: Medium) {
 
 async fn time_does_not_go_back(medium: Medium) {
     let store = medium.open();
-    let future = now() + Duration::from_secs(3_600);
+    let future = now() + Duration::from_hours(1);
     let id = Id::generate();
     write(&store, |transaction| transaction.create(id, Team { name: "red".to_owned() }, future)).await;
     let created = get::<Team>(&store, id);

@@ -15,7 +15,7 @@ use crate::backend::BackendError;
 /// Version of the tables, not of the documents in them.
 pub(super) const FORMAT: u32 = 1;
 
-/// Marks the file as ours in SQLite's header, so that no other database is taken for a store: "FHst".
+/// Marks the file as ours in SQLite's header, so that no other database is taken for a store: `FHst`.
 const APPLICATION: i64 = 0x4648_7374;
 
 /// The write-ahead log is cut to this size once it has been copied back.

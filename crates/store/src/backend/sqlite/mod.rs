@@ -1,13 +1,14 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one process, a group of commits per fsync.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use freehold_types::{Id, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::{Backend, BackendError, Loaded, LogEntry, LogQuery, Record, document, log_entries, page};
+use super::{Backend, BackendError, Head, LogEntry, LogQuery, Record, document, log_entries, page};
 use crate::object::AnyObject;
 use crate::seal::{SealError, Sealer};
 use crate::watch::{Change, Commit};
@@ -117,7 +118,7 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    fn load(&mut self) -> Result<Loaded, BackendError> {
+    fn load(&mut self, take: &mut dyn FnMut(Record) -> ControlFlow<()>) -> Result<Head, BackendError> {
         let failed = self.failed("read");
         let (lineage, revision) = self
             .connection
@@ -131,11 +132,12 @@ impl Backend for Sqlite {
             .prepare("SELECT kind, id, revision, schema, sealed, document FROM records")
             .map_err(&failed)?;
         let mut rows = statement.query([]).map_err(&failed)?;
-        let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(&failed)? {
-            records.push(record(row, &self.sealer, &failed)?);
+            if take(record(row, &self.sealer, &failed)?).is_break() {
+                break;
+            }
         }
-        Ok(Loaded { lineage, revision, records })
+        Ok(Head { lineage, revision })
     }
 
     fn persist(&mut self, commits: &[Arc<Commit>]) -> Result<(), BackendError> {
