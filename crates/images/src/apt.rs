@@ -47,15 +47,9 @@ impl Apt {
         Ok(Self { work: work.to_owned(), private_lists: false })
     }
 
-    /// The packages and the libraries that they need, at the versions that apt prefers.
-    pub(crate) fn resolve(&mut self, names: &[&str]) -> Result<Resolved, ImageError> {
-        self.resolve_once(names).or_else(|_| {
-            self.update()?;
-            self.resolve_once(names)
-        })
-    }
-
-    fn resolve_once(&self, names: &[&str]) -> Result<Resolved, ImageError> {
+    /// The packages and the libraries that they need, at the versions that apt prefers. Fails when the package
+    /// lists at hand do not hold them.
+    pub(crate) fn resolve(&self, names: &[&str]) -> Result<Resolved, ImageError> {
         let depends =
             run(self.command("apt-cache").args(["depends", "--important", "--recurse"]).args(names), "apt")?;
         let names = closure(names, &parse_depends(&depends));
@@ -93,7 +87,8 @@ impl Apt {
             .map(drop)
     }
 
-    fn update(&mut self) -> Result<(), ImageError> {
+    /// Fetches package lists of its own, to be used from here on.
+    pub(crate) fn update(&mut self) -> Result<(), ImageError> {
         self.private_lists = true;
         files::make_directory(&self.work.join("lists/partial"))?;
         files::make_directory(&self.work.join("cache/archives/partial"))?;

@@ -13,9 +13,18 @@ use crate::{Built, ImageError, files};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
-    /// Digest of everything that the image depends on.
-    inputs: String,
+    #[serde(flatten)]
+    inputs: Inputs,
     built: Built,
+}
+
+/// What an image depends on, as digests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    /// Recipe and options.
+    pub recipe: String,
+    /// Versions of the packages; empty where those are not known beforehand.
+    pub packages: String,
 }
 
 /// Digest of the texts that an image depends on.
@@ -28,19 +37,21 @@ pub(crate) fn digest<'a>(inputs: impl IntoIterator<Item = &'a str>) -> String {
     format!("{:x}", hasher.finalize())
 }
 
-/// The image that is there already, if it was made from these inputs and is still whole in size.
-pub(crate) fn existing(out: &Path, inputs: &str) -> Option<Built> {
+/// The image that is there already, if it was made by this recipe, of these packages when they are given,
+/// and is still whole in size.
+pub(crate) fn existing(out: &Path, recipe: &str, packages: Option<&str>) -> Option<Built> {
     let note: Note = serde_json::from_slice(&std::fs::read(note_path(out)).ok()?).ok()?;
-    let whole =
-        note.inputs == inputs && std::fs::metadata(out).is_ok_and(|found| found.len() == note.built.bytes);
-    whole.then(|| Built { path: out.to_owned(), ..note.built })
+    let same =
+        note.inputs.recipe == recipe && packages.is_none_or(|packages| packages == note.inputs.packages);
+    let whole = || std::fs::metadata(out).is_ok_and(|found| found.len() == note.built.bytes);
+    (same && whole()).then(|| Built { path: out.to_owned(), ..note.built })
 }
 
 /// Moves a finished file to its final name and writes the note.
 pub(crate) fn publish(
     finished: &Path,
     out: &Path,
-    inputs: String,
+    inputs: Inputs,
     virtual_size: u64,
 ) -> Result<Built, ImageError> {
     let (sha256, bytes) = sum(finished)?;
@@ -93,12 +104,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (finished, out) = (directory.path().join("new"), directory.path().join("image.qcow2"));
         std::fs::write(&finished, b"disk").unwrap();
-        let inputs = digest(["a", "b"]);
+        let inputs = Inputs { recipe: digest(["a", "b"]), packages: digest(["c"]) };
         let built = publish(&finished, &out, inputs.clone(), 1 << 28).unwrap();
         assert_eq!(built.bytes, 4);
-        assert_eq!(existing(&out, &inputs), Some(built));
-        assert_eq!(existing(&out, &digest(["ab"])), None);
+        assert_eq!(existing(&out, &inputs.recipe, Some(&inputs.packages)), Some(built.clone()));
+        assert_eq!(existing(&out, &inputs.recipe, None), Some(built));
+        assert_eq!(existing(&out, &inputs.recipe, Some("newer")), None);
+        assert_eq!(existing(&out, &digest(["ab"]), None), None);
         std::fs::write(&out, b"cut").unwrap();
-        assert_eq!(existing(&out, &inputs), None);
+        assert_eq!(existing(&out, &inputs.recipe, None), None);
     }
 }

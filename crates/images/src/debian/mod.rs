@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::command::{program, run};
 use crate::elf::Tree;
 use crate::grub::{self, Start};
+use crate::result::Inputs;
 use crate::system::{find_program, is_root};
 use crate::{Built, ImageError, Progress, disk, files, result};
 
@@ -60,9 +61,9 @@ impl Default for Options {
 /// Without root or mmdebstrap, when packages cannot be fetched, or `out` cannot be written.
 pub fn build(out: &Path, options: &Options, progress: Progress<'_>) -> Result<Built, ImageError> {
     let size = options.virtual_size.max(SMALLEST).next_multiple_of(MIB);
-    let inputs = inputs(options, size);
+    let inputs = Inputs { recipe: recipe_digest(options, size), packages: String::new() };
     if !options.rebuild
-        && let Some(built) = result::existing(out, &inputs)
+        && let Some(built) = result::existing(out, &inputs.recipe, None)
     {
         return Ok(built);
     }
@@ -166,7 +167,7 @@ fn packages() -> impl Iterator<Item = &'static str> {
         .filter(|name| !name.is_empty())
 }
 
-fn inputs(options: &Options, size: u64) -> String {
+fn recipe_digest(options: &Options, size: u64) -> String {
     let size = size.to_string();
     let mut inputs = vec![env!("CARGO_PKG_VERSION"), SUITE, &size, PACKAGES, CUSTOMIZE, GRUB_EARLY];
     inputs.extend(options.mirror.as_deref());

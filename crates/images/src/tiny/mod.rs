@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::apt::{Apt, Resolved};
+use crate::apt::Apt;
 use crate::elf::Tree;
 use crate::grub::{self, Start};
+use crate::result::Inputs;
 use crate::{Built, ImageError, OsRelease, Progress, Supported, command, disk, files, result};
 
 mod initramfs;
@@ -77,10 +78,25 @@ pub fn build(out: &Path, options: Options, progress: Progress<'_>) -> Result<Bui
     let mut apt = Apt::new(work.path())?;
     let mut names = PACKAGES.to_vec();
     names.push(kernel);
-    let resolved = apt.resolve(&names)?;
-    let inputs = inputs(&resolved, size);
+    let recipe = recipe_digest(size);
+    let known = apt.resolve(&names);
+    // A host that has forgotten its package lists, or is off the network, still has its image.
+    if known.is_err()
+        && !options.rebuild
+        && let Some(built) = result::existing(out, &recipe, None)
+    {
+        return Ok(built);
+    }
+    let resolved = known.or_else(|_| {
+        progress("fetching package lists");
+        apt.update()?;
+        apt.resolve(&names)
+    })?;
+    let packages =
+        resolved.packages.iter().flat_map(|package| [package.file.as_str(), package.checksum.as_str()]);
+    let inputs = Inputs { recipe, packages: result::digest(packages) };
     if !options.rebuild
-        && let Some(built) = result::existing(out, &inputs)
+        && let Some(built) = result::existing(out, &inputs.recipe, Some(&inputs.packages))
     {
         return Ok(built);
     }
@@ -129,14 +145,11 @@ pub fn build(out: &Path, options: Options, progress: Progress<'_>) -> Result<Bui
     result::publish(&qcow2, out, inputs, size)
 }
 
-/// Everything that decides what the image is like: versions, recipe, size and the code that puts it together.
-fn inputs(resolved: &Resolved, size: u64) -> String {
+/// Everything that decides what the image is like, apart from the packages.
+fn recipe_digest(size: u64) -> String {
     let size = size.to_string();
     let mut inputs = vec![env!("CARGO_PKG_VERSION"), recipe::LAYOUT, &size];
     inputs.extend(recipe::all());
-    inputs.extend(
-        resolved.packages.iter().flat_map(|package| [package.file.as_str(), package.checksum.as_str()]),
-    );
     result::digest(inputs)
 }
 
