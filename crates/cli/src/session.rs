@@ -126,14 +126,14 @@ impl Session<'_> {
         kind: &'static Kind,
         object: &Object,
         goal: &[&str],
-        limit: Duration,
+        waiting: Waiting,
     ) -> Result<()> {
         let subject = format!("{} {}", kind.name, object.name());
-        let waiting = format!("waiting for {}", goal.join(" or "));
+        let awaited = format!("waiting for {}", goal.join(" or "));
         let mut last = Observed::default();
-        let outcome = self.poll(format!("{subject}: {waiting}"), limit, |spinner| {
+        let outcome = self.poll(format!("{subject}: {awaited}"), waiting, |spinner| {
             last = self.observe(kind, object.id())?;
-            spinner.say(format!("{subject}: {last}, {waiting}"));
+            spinner.say(format!("{subject}: {last}, {awaited}"));
             if matches!(last.state.as_str(), "Crashed" | "Failed") {
                 return Err(Error::new(Failure::General, format!("{subject}: {last}")).hint(format!(
                     "see more with `freehold describe {} {}`",
@@ -144,8 +144,11 @@ impl Session<'_> {
             Ok(goal.contains(&last.state.as_str()).then_some(()))
         })?;
         outcome.ok_or_else(|| {
-            let message =
-                format!("{subject} is {last}, not {}, after {}", goal.join(" or "), render::age(limit));
+            let message = format!(
+                "{subject} is {last}, not {}, after {}",
+                goal.join(" or "),
+                render::age(waiting.limit)
+            );
             Error::new(Failure::TimedOut, message).hint(format!(
                 "see more with `freehold describe {} {}`",
                 kind.name,
@@ -158,24 +161,41 @@ impl Session<'_> {
     pub(crate) fn poll<T>(
         &self,
         text: String,
-        limit: Duration,
+        waiting: Waiting,
         mut ask: impl FnMut(&crate::terminal::Spinner) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         const LONGEST: Duration = Duration::from_secs(2);
         let spinner = self.terminal.spinner(text);
-        let started = Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
             if let Some(answer) = ask(&spinner)? {
                 return Ok(Some(answer));
             }
-            let left = limit.saturating_sub(started.elapsed());
+            let left = waiting.left();
             if left.is_zero() {
                 return Ok(None);
             }
             std::thread::sleep(pause.min(left));
             pause = (pause * 3 / 2).min(LONGEST);
         }
+    }
+}
+
+/// A wait, from its beginning: what the controller waited for counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub limit: Duration,
+    since: Instant,
+}
+
+impl Waiting {
+    /// A wait that begins now.
+    pub(crate) fn up_to(limit: Duration) -> Self {
+        Self { limit, since: Instant::now() }
+    }
+
+    fn left(self) -> Duration {
+        self.limit.saturating_sub(self.since.elapsed())
     }
 }
 
@@ -226,8 +246,8 @@ pub(crate) struct Shown {
 }
 
 /// Reads a secret from a file, without the end of its last line; `-` is standard input.
-pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>> {
-    let text = read_text(path)?;
+pub(crate) fn read_secret(path: &Path, terminal: &Terminal) -> Result<Secret<String>> {
+    let text = read_text(path, terminal)?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() || secret.contains('\n') {
         return Err(Error::usage(format!("{} does not hold one line", source_name(path))));
@@ -236,12 +256,8 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>> {
 }
 
 /// Reads a text from a file; `-` is standard input.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(path)
-    };
+pub(crate) fn read_text(path: &Path, terminal: &Terminal) -> Result<String> {
+    let text = if path == Path::new("-") { terminal.read_input() } else { std::fs::read_to_string(path) };
     text.map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let told = Error::io(format!("cannot read {}", source_name(path)), error);

@@ -4,7 +4,7 @@
 //! stream is a terminal and neither `NO_COLOR` nor `TERM=dumb` objects; a closed pipe ends the command
 //! quietly. Threads of one command may share it.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::error::{Error, Result, label};
 pub struct Terminal {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
+    input: Mutex<Box<dyn BufRead + Send>>,
     /// Whether questions can be asked.
     interactive: bool,
     /// Whether a spinner makes sense.
@@ -45,17 +46,25 @@ impl Terminal {
             animated: err.is_terminal() && !quiet && !verbose,
             out: Mutex::new(Box::new(AutoStream::auto(std::io::stdout()))),
             err: Mutex::new(Box::new(AutoStream::auto(err))),
+            input: Mutex::new(Box::new(BufReader::new(std::io::stdin()))),
             quiet,
             verbose,
         }
     }
 
     /// Streams of the caller's choice, without questions, animation or colour.
-    pub fn plain(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, quiet: bool, verbose: bool) -> Self {
+    pub fn plain(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        input: Box<dyn BufRead + Send>,
+        quiet: bool,
+        verbose: bool,
+    ) -> Self {
         let plain = |stream: Box<dyn Write + Send>| -> Mutex<Box<dyn Write + Send>> {
             Mutex::new(Box::new(anstream::StripStream::new(stream)))
         };
-        Self { out: plain(out), err: plain(err), interactive: false, animated: false, quiet, verbose }
+        let input = Mutex::new(input);
+        Self { out: plain(out), err: plain(err), input, interactive: false, animated: false, quiet, verbose }
     }
 
     /// Writes data.
@@ -104,7 +113,7 @@ impl Terminal {
         }
         self.tell(|err| write!(err, "{question} [y/N] ").and_then(|()| err.flush()));
         let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).map_err(|e| Error::io("cannot read the answer", e))?;
+        self.input().read_line(&mut answer).map_err(|e| Error::io("cannot read the answer", e))?;
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
@@ -113,14 +122,23 @@ impl Terminal {
         if self.interactive {
             self.tell(|err| write!(err, "{question}: ").and_then(|()| err.flush()));
         }
-        first_line(std::io::stdin().lock(), question)
+        first_line(&mut *self.input(), question)
+    }
+
+    /// Reads all that is left of standard input.
+    pub fn read_input(&self) -> std::io::Result<String> {
+        std::io::read_to_string(&mut *self.input())
+    }
+
+    fn input(&self) -> std::sync::MutexGuard<'_, Box<dyn BufRead + Send>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a secret without echo, or takes the next line of standard input when that is no
     /// terminal. With `twice` a person types it twice.
     pub fn ask_secret(&self, question: &str, twice: bool) -> Result<Secret<String>> {
         if !self.interactive {
-            return first_line(std::io::stdin().lock(), question).map(Secret::new);
+            return first_line(&mut *self.input(), question).map(Secret::new);
         }
         let prompt = |text: &str| {
             rpassword::prompt_password(format!("{text}: "))
@@ -151,7 +169,7 @@ impl Terminal {
     }
 }
 
-fn first_line(mut input: impl std::io::BufRead, subject: &str) -> Result<String> {
+fn first_line(input: &mut dyn BufRead, subject: &str) -> Result<String> {
     let subject = subject.to_lowercase();
     let mut line = String::new();
     input.read_line(&mut line).map_err(|e| Error::io(format!("cannot read the {subject}"), e))?;
@@ -186,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_first_line_is_taken_without_its_end() {
-        assert_eq!(first_line(&b"pass word \r\nrest"[..], "Password").unwrap(), "pass word ");
-        assert!(first_line(&b"\n"[..], "Password").is_err());
+        assert_eq!(first_line(&mut &b"pass word \r\nrest"[..], "Password").unwrap(), "pass word ");
+        assert!(first_line(&mut &b"\n"[..], "Password").is_err());
     }
 }

@@ -34,7 +34,13 @@ impl std::io::Write for Screen {
 
 impl Screen {
     fn terminal(&self) -> Terminal {
-        Terminal::plain(Box::new(self.clone()), Box::new(self.clone()), false, true)
+        Terminal::plain(
+            Box::new(self.clone()),
+            Box::new(self.clone()),
+            Box::new(std::io::empty()),
+            false,
+            true,
+        )
     }
 
     fn text(&self) -> String {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::Globals;
 use super::arguments::OutputArgs;
 use crate::context::{
-    Authority, Context, Contexts, Credential, Defaults, Environment, Origin, read_credentials, resolve,
+    Authority, Context, Contexts, Credential, Defaults, Environment, Origin, Overrides, read_credentials,
+    resolve,
 };
 use crate::error::{Error, Result};
 use crate::render::{Format, Line, Table, block, json as to_json, lines, ordered, yaml};
@@ -84,7 +85,7 @@ pub(super) fn run(
             return terminal.print(&show(context, &Origin::Context(name.clone())));
         }
         ContextCommand::Show { name: None } => {
-            let (connection, origin, defaults) = resolve(&globals.overrides()?, environment)?;
+            let (connection, origin, defaults) = resolve(&globals.overrides(terminal)?, environment)?;
             let context = Context {
                 url: connection.url,
                 authority: connection.authority,
@@ -100,7 +101,7 @@ pub(super) fn run(
         }
         ContextCommand::Add(args) => {
             check_name(&args.name)?;
-            let context = changed(contexts.contexts.get(&args.name), args, globals)?;
+            let context = changed(contexts.contexts.get(&args.name), args, globals.overrides(terminal)?)?;
             keep(&mut contexts, &args.name, context, terminal);
         }
         ContextCommand::Remove { names } => {
@@ -146,9 +147,9 @@ pub(super) fn settle(contexts: &mut Contexts, name: &str, terminal: &Terminal) {
 
 /// A context with the given parts changed. At another URL, the former credential and authority are of no
 /// use and are dropped.
-fn changed(former: Option<&Context>, args: &AddArgs, globals: &Globals) -> Result<Context> {
+fn changed(former: Option<&Context>, args: &AddArgs, given: Overrides) -> Result<Context> {
     let mut context = former.cloned().unwrap_or_default();
-    if let Some(url) = &globals.url {
+    if let Some(url) = &given.url {
         let url = url.trim_end_matches('/');
         crate::client::check_url(url)?;
         if context.url != url {
@@ -158,13 +159,13 @@ fn changed(former: Option<&Context>, args: &AddArgs, globals: &Globals) -> Resul
     if context.url.is_empty() {
         return Err(Error::usage(format!("context {} needs a URL", args.name)).hint("give `--url URL`"));
     }
-    if let Some(path) = &globals.ca_file {
+    if let Some(path) = &given.ca_file {
         let pem = std::fs::read_to_string(path)
             .map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
         context.authority = Some(Authority::Pem(pem));
     }
-    if let Some(path) = &globals.api_key_file {
-        context.credential = Some(Credential::ApiKey(crate::session::read_secret(path)?));
+    if let Some(key) = given.api_key {
+        context.credential = Some(Credential::ApiKey(key));
     }
     let Defaults { project, region, zone } = &mut context.defaults;
     for (default, given) in [(project, &args.project), (region, &args.region), (zone, &args.zone)] {

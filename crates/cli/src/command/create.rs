@@ -11,7 +11,7 @@ use crate::draft::{self, Draft, Placement};
 use crate::error::{Error, Result};
 use crate::kind::{self, KINDS, Kind, fill};
 use crate::object::Object;
-use crate::session::{Session, Shown, read_secret, read_text, source_name};
+use crate::session::{Session, Shown, Waiting, read_secret, read_text, source_name};
 
 /// The parents that may be given beside `-f`, for documents that do not name theirs.
 const BESIDE_FILES: [&str; 3] = ["project", "region", "zone"];
@@ -47,15 +47,21 @@ impl Args for CreateArgs {
                 "freehold create <KIND> [OPTIONS]\n       freehold create --file <FILE> [OPTIONS]",
             )
             .subcommand_help_heading("Kinds");
-        KINDS
-            .iter()
-            .filter(|kind| !kind.creates.is_empty())
-            .fold(command, |command, kind| command.subcommand(kind_command(kind)))
+        KINDS.iter().fold(command, |command, kind| {
+            let inner = if kind.creates.is_empty() { refusing_command(kind) } else { kind_command(kind) };
+            command.subcommand(inner)
+        })
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// For what is not created by itself: takes anything, so that it can be said how it comes about.
+fn refusing_command(kind: &'static Kind) -> Command {
+    let anything = Arg::new("anything").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true);
+    Command::new(kind.name).about(kind.about).hide(true).arg(anything.hide(true))
 }
 
 fn kind_command(kind: &'static Kind) -> Command {
@@ -81,7 +87,7 @@ impl FromArgMatches for CreateArgs {
             let mut draft = Draft::new(named_kind(word)?);
             draft.parents = draft::read_parents(draft.kind.parents(), inner);
             draft::read_fields(&mut draft, inner);
-            if let Some(name) = inner.get_one::<String>("NAME") {
+            if let Ok(Some(name)) = inner.try_get_one::<String>("NAME") {
                 draft.values.insert("name", Value::from(name.as_str()));
             }
             (inner, Source::Flags(Box::new(draft)))
@@ -105,7 +111,7 @@ impl FromArgMatches for CreateArgs {
 pub(super) fn run(args: &CreateArgs, session: &Session<'_>) -> Result<()> {
     let (drafts, beside) = match &args.source {
         Source::Flags(draft) => (vec![Draft::clone(draft)], &Scope::EMPTY),
-        Source::Files(files, beside) => (read_files(files)?, beside),
+        Source::Files(files, beside) => (read_files(files, session)?, beside),
     };
     let mut found = Vec::new();
     for draft in &drafts {
@@ -116,7 +122,7 @@ pub(super) fn run(args: &CreateArgs, session: &Session<'_>) -> Result<()> {
         return Err(Error::usage(found.join("\n")).hint("see the fields with `freehold explain KIND`"));
     }
     for mut draft in drafts {
-        read_secrets(&mut draft)?;
+        read_secrets(&mut draft, session)?;
         let object = create(&draft, beside, args.wait, session)?;
         if let Some(format) = args.result.output {
             session.print(draft.kind, &[object], Shown { format, secrets: false }, true)?;
@@ -126,18 +132,18 @@ pub(super) fn run(args: &CreateArgs, session: &Session<'_>) -> Result<()> {
 }
 
 /// Reads the documents of all files, before anything is done.
-pub(super) fn read_files(files: &[PathBuf]) -> Result<Vec<Draft>> {
+pub(super) fn read_files(files: &[PathBuf], session: &Session<'_>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for file in files {
-        drafts.extend(draft::read_documents(&source_name(file), &read_text(file)?)?);
+        drafts.extend(draft::read_documents(&source_name(file), &read_text(file, session.terminal)?)?);
     }
     Ok(drafts)
 }
 
 /// Replaces the files that hold secrets by the secrets.
-pub(super) fn read_secrets(draft: &mut Draft) -> Result<()> {
+pub(super) fn read_secrets(draft: &mut Draft, session: &Session<'_>) -> Result<()> {
     for (key, path) in std::mem::take(&mut draft.files) {
-        draft.values.insert(key, Value::from(read_secret(&path)?.into_inner()));
+        draft.values.insert(key, Value::from(read_secret(&path, session.terminal)?.into_inner()));
     }
     Ok(())
 }
@@ -160,14 +166,15 @@ fn create(draft: &Draft, beside: &Scope, wait: WaitArgs, session: &Session<'_>) 
         session.directory.id_of(kind, text, &around)
     };
     let request = draft.creation(path, &lookup).map_err(failed)?.wait(wait.prefer());
+    let waiting = wait.wait.map(Waiting::up_to);
     let spinner = session.terminal.spinner(format!("creating {subject}"));
     let object =
         session.client.send(&request).and_then(|answer| Object::from_json(answer.body)).map_err(failed)?;
     drop(spinner);
     session.directory.forget();
     session.terminal.note(&format!("Created {subject} ({}).", object.id()));
-    if let (Some(limit), Some(goal)) = (wait.wait, draft.kind.activity.goal()) {
-        session.await_state(draft.kind, &object, &[goal], limit)?;
+    if let (Some(waiting), Some(goal)) = (waiting, draft.kind.activity.goal()) {
+        session.await_state(draft.kind, &object, &[goal], waiting)?;
         session.terminal.note(&format!("{} is {}.", object.name(), goal.to_lowercase()));
     }
     Ok(object)

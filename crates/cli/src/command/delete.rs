@@ -13,7 +13,7 @@ use crate::error::{Error, Failure, Result};
 use crate::kind::Kind;
 use crate::object::Object;
 use crate::render::{age, duration};
-use crate::session::Session;
+use crate::session::{Session, Waiting};
 
 /// The HTTP status of a removal that goes on.
 const ACCEPTED: u16 = 202;
@@ -81,7 +81,7 @@ fn find(args: &DeleteArgs, session: &Session<'_>) -> Result<Vec<(&'static Kind, 
         return args.names.iter().map(find).collect();
     }
     let mut found = Vec::new();
-    for draft in read_files(&args.file)?.into_iter().rev() {
+    for draft in read_files(&args.file, session)?.into_iter().rev() {
         let name = draft.values.get("name").and_then(|name| name.as_str());
         let Some(text) = draft.id.as_deref().or(name) else {
             return Err(Error::usage(format!(
@@ -126,6 +126,7 @@ fn delete(kind: &'static Kind, object: &Object, args: &DeleteArgs, session: &Ses
         (false, Some(limit)) => Wait::UpTo(limit),
         (false, None) => Wait::Default,
     };
+    let waiting = Waiting::up_to(args.wait.unwrap_or(PATIENCE));
     let spinner = session.terminal.spinner(format!("deleting {subject}"));
     let answer = session
         .send(&format!("delete {subject}"), &Request::new(Method::Delete, path.as_str()).wait(wait))?;
@@ -138,8 +139,7 @@ fn delete(kind: &'static Kind, object: &Object, args: &DeleteArgs, session: &Ses
         session.terminal.note(&format!("{} is being deleted.", object.name()));
         return Ok(());
     }
-    let limit = args.wait.unwrap_or(PATIENCE);
-    let gone = session.poll(format!("{subject} is being deleted"), limit, |_| {
+    let gone = session.poll(format!("{subject} is being deleted"), waiting, |_| {
         match session.client.get(path.as_str()) {
             Ok(_) => Ok(None),
             Err(error) if error.failure() == Failure::NotFound => Ok(Some(())),
@@ -153,7 +153,7 @@ fn delete(kind: &'static Kind, object: &Object, args: &DeleteArgs, session: &Ses
         }
         None => Err(Error::new(
             Failure::TimedOut,
-            format!("{subject} is still being deleted after {}", age(limit)),
+            format!("{subject} is still being deleted after {}", age(waiting.limit)),
         )
         .hint("the controller goes on; see the nodes with `freehold status`")),
     }

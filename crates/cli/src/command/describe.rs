@@ -33,10 +33,8 @@ pub(super) fn run(args: &DescribeArgs, session: &Session<'_>) -> Result<()> {
         let details = details.collect::<Result<Vec<(&'static Detail, Option<Value>)>>>()?;
         let fields = kind.fields.iter().filter(|field| !object.at(field.wire).is_null());
         let named = fields.filter_map(|field| field.shape.target());
-        let listed = kind.details.iter().map(|detail| detail.names).filter(|name| !name.is_empty());
-        let within =
-            kind.details.iter().flat_map(|detail| detail.fields).filter_map(|field| field.shape.target());
-        let names = session.directory.names(&named.chain(listed).chain(within).collect::<Vec<_>>())?;
+        let beside = kind.details.iter().flat_map(|detail| detail.content.targets());
+        let names = session.directory.names(&named.chain(beside).collect::<Vec<_>>())?;
         let observed =
             if kind.activity == Activity::None { None } else { session.observe(kind, object.id()).ok() };
         let states = observed.map(|observed| (object.id().to_owned(), observed.to_string()));

@@ -35,7 +35,7 @@ pub(super) fn whoami(
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<()> {
-    let (connection, origin, _) = resolve(&globals.overrides()?, environment)?;
+    let (connection, origin, _) = resolve(&globals.overrides(terminal)?, environment)?;
     let client = Client::new(&connection, terminal)?;
     let context = match origin {
         Origin::Context(name) => Some(name),

@@ -25,7 +25,7 @@ pub(super) fn login(
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<()> {
-    let (connection, origin, _) = resolve(&globals.overrides()?, environment)?;
+    let (connection, origin, _) = resolve(&globals.overrides(terminal)?, environment)?;
     let connection = Connection { credential: None, ..connection };
     let client = Client::new(&connection, terminal)?;
     let email = match (&args.email, known_email(&origin, environment)?) {
@@ -113,7 +113,7 @@ fn host_of(url: &str) -> String {
 
 /// Ends the session at the controller and forgets it.
 pub(super) fn logout(globals: &Globals, environment: &Environment, terminal: &Terminal) -> Result<()> {
-    let (_, origin, _) = resolve(&globals.overrides()?, environment)?;
+    let (_, origin, _) = resolve(&globals.overrides(terminal)?, environment)?;
     let file = environment.file()?;
     let mut contexts = file.load()?;
     let nobody = || Error::usage("there is no session to end").hint("see who you are with `freehold whoami`");

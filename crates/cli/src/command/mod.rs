@@ -211,12 +211,14 @@ fn converse(command: &RemoteCommand, session: &Session<'_>) -> Result<ExitCode> 
 
 impl Globals {
     /// The flags as overrides of a context, with the API key read from its file.
-    fn overrides(&self) -> Result<Overrides> {
+    fn overrides(&self, terminal: &Terminal) -> Result<Overrides> {
+        // An empty variable of the environment is none.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Ok(Overrides {
-            context: self.context.clone(),
-            url: self.url.clone(),
-            api_key: self.api_key_file.as_deref().map(read_secret).transpose()?,
-            ca_file: self.ca_file.clone(),
+            context: given(&self.context),
+            url: given(&self.url),
+            api_key: self.api_key_file.as_deref().map(|path| read_secret(path, terminal)).transpose()?,
+            ca_file: self.ca_file.clone().filter(|path| !path.as_os_str().is_empty()),
         })
     }
 }
@@ -227,7 +229,7 @@ fn with_session<T>(
     terminal: &Terminal,
     work: impl FnOnce(&Session<'_>) -> Result<T>,
 ) -> Result<T> {
-    let (connection, origin, defaults) = resolve(&globals.overrides()?, environment)?;
+    let (connection, origin, defaults) = resolve(&globals.overrides(terminal)?, environment)?;
     if let Origin::Local(path) = &origin {
         terminal.trace(&format!("using {}, as no context is chosen", path.display()));
     }

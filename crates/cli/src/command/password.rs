@@ -21,9 +21,9 @@ pub enum PasswordCommand {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub struct ResetArgs {
     /// Name or id of the user
-    #[arg(required_unless_present = "email", conflicts_with = "email")]
     user: Option<String>,
     /// Address of the account, for those who are not logged in
     #[arg(long, value_name = "ADDRESS")]

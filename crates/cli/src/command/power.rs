@@ -5,7 +5,7 @@ use clap::Args;
 use super::arguments::WaitArgs;
 use crate::client::{Method, Request};
 use crate::error::Result;
-use crate::session::Session;
+use crate::session::{Session, Waiting};
 
 #[derive(Debug, Args)]
 pub struct PowerArgs {
@@ -80,13 +80,14 @@ pub(super) fn run(verb: Verb, args: &PowerArgs, session: &Session<'_>) -> Result
         let subject = format!("{} {}", kind.name, machine.name());
         let path = format!("{}/{}/{}", kind.path, machine.id(), verb.path());
         let request = Request::new(Method::Patch, path).wait(args.wait.prefer());
+        let waiting = args.wait.wait.map(Waiting::up_to);
         let spinner = session.terminal.spinner(format!("{subject}: {}", verb.path()));
         session.send(&format!("{} {subject}", verb.path()), &request)?;
         drop(spinner);
-        match args.wait.wait {
+        match waiting {
             None => session.terminal.note(&format!("{} is {}.", machine.name(), verb.asked())),
-            Some(limit) => {
-                session.await_state(kind, machine, verb.goal(), limit)?;
+            Some(waiting) => {
+                session.await_state(kind, machine, verb.goal(), waiting)?;
                 session.terminal.note(&format!("{} is {}.", machine.name(), verb.done()));
             }
         }

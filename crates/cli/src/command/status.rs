@@ -104,7 +104,8 @@ fn ordered_counts(counts: &BTreeMap<String, u64>) -> Vec<String> {
         let index = found.and_then(|found| kind::KINDS.iter().position(|kind| kind.name == found.name));
         index.unwrap_or(kind::KINDS.len())
     };
-    let mut counts: Vec<_> = counts.iter().map(|(name, number)| (place(name), name, *number)).collect();
+    let some = counts.iter().filter(|(_, number)| **number > 0);
+    let mut counts: Vec<_> = some.map(|(name, number)| (place(name), name, *number)).collect();
     counts.sort();
     counts
         .into_iter()

@@ -98,15 +98,8 @@ pub(super) fn run(args: &UpdateArgs, session: &Session<'_>) -> Result<()> {
             update(Draft::clone(draft), &object, args, session)
         }
         Source::Files(files) => {
-            for (mut draft, object) in find_all(read_files(files)?, session)? {
-                // A document that was printed names what is fixed as well; the same value is no change.
-                drop_unchanged(&mut draft, &object);
-                draft::faults(&draft.subject(), draft.faults_of_update())?;
-                if draft.changes_nothing() {
-                    session.terminal.note(&format!("Nothing to change in {}.", draft.subject()));
-                } else {
-                    update(draft, &object, args, session)?;
-                }
+            for (draft, object) in find_all(read_files(files, session)?, session)? {
+                update(draft, &object, args, session)?;
             }
             Ok(())
         }
@@ -129,25 +122,22 @@ fn find_all(drafts: Vec<Draft>, session: &Session<'_>) -> Result<Vec<(Draft, Obj
     drafts.into_iter().map(find).collect()
 }
 
-fn drop_unchanged(draft: &mut Draft, object: &Object) {
-    let kind = draft.kind;
-    draft.values.retain(|key, value| kind.field(key).is_none_or(|field| object.at(field.wire) != value));
-}
-
 fn update(mut draft: Draft, object: &Object, args: &UpdateArgs, session: &Session<'_>) -> Result<()> {
-    read_secrets(&mut draft)?;
+    read_secrets(&mut draft, session)?;
     let kind = draft.kind;
     let subject = format!("{} {}", kind.name, object.name());
     let lookup = |kind: &'static Kind, text: &str| session.directory.id_of(kind, text, &Scope::EMPTY);
-    let request = draft.update(object, &lookup)?.wait(args.wait.prefer());
-    let answer = session.send(&format!("update {subject}"), &request)?;
-    session.directory.forget();
-    session.terminal.note(&format!("Updated {subject}."));
+    let changed = if let Some(request) = draft.update(object, &lookup)? {
+        let answer = session.send(&format!("update {subject}"), &request.wait(args.wait.prefer()))?;
+        session.directory.forget();
+        session.terminal.note(&format!("Updated {subject}."));
+        Object::from_json(answer.body)?
+    } else {
+        session.terminal.note(&format!("Nothing to change in {subject}."));
+        object.clone()
+    };
     match args.result.output {
-        Some(format) => {
-            let object = Object::from_json(answer.body)?;
-            session.print(kind, &[object], Shown { format, secrets: false }, true)
-        }
+        Some(format) => session.print(kind, &[changed], Shown { format, secrets: false }, true),
         None => Ok(()),
     }
 }

@@ -75,10 +75,10 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// When the kind cannot be listed by that scope, or the controller refuses.
     pub fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Object>> {
-        let given = self.identify(scope)?;
-        let Some(template) = scope::narrowest(kind, given.keys().copied())? else {
+        let Some(template) = scope::narrowest(kind, scope.iter().map(|(name, _)| name))? else {
             return Ok(sorted(self.collection(kind, kind.path)?.to_vec()));
         };
+        let given = self.identify(scope)?;
         let mut places = vec![given.clone()];
         for open in placeholders(template).filter(|name| !given.contains_key(name)) {
             let parent = kind::find(open)?;

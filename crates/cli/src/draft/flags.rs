@@ -79,7 +79,9 @@ fn parser(field: &'static Field) -> ValueParser {
 pub fn fixed_args(kind: &'static Kind) -> Vec<Arg> {
     let fixed = |field: &&Field| field.presence.at_creation() && !field.presence.in_updates();
     let refuse = |_: &str| Err::<Value, _>("it is fixed at creation");
-    let arg = |field: &'static Field| Arg::new(field.key).long(flag(field)).hide(true).value_parser(refuse);
+    let arg = |field: &'static Field| {
+        Arg::new(field.key).long(flag(field)).value_name("VALUE").hide(true).value_parser(refuse)
+    };
     kind.fields.iter().filter(fixed).map(arg).collect()
 }
 

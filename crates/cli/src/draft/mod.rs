@@ -65,15 +65,6 @@ impl Draft {
         missing.map(|field| format!("`{}` is missing ({})", field.key, field.help)).collect()
     }
 
-    /// What is out of place for an update.
-    pub fn faults_of_update(&self) -> Vec<String> {
-        let given = self.kind.fields.iter().filter(|field| self.has(field));
-        given
-            .filter(|field| field.presence.at_creation() && !field.presence.in_updates())
-            .map(|field| format!("`{}` is fixed at creation", field.key))
-            .collect()
-    }
-
     /// Whether no field that can be changed is given.
     pub fn changes_nothing(&self) -> bool {
         !self.kind.fields.iter().any(|field| field.presence.in_updates() && self.has(field))
@@ -107,25 +98,50 @@ impl Draft {
         Ok(request.body(Value::Object(body)))
     }
 
-    /// The request that changes an object. A nested object of which only a part is given keeps the rest.
+    /// The request that changes an object; `None` when it is as wanted already. A nested object of which
+    /// only a part is given keeps the rest. What only steers a creation is passed over.
     ///
     /// # Errors
-    /// Those of the lookup, the field named.
-    pub fn update(&self, object: &Object, lookup: Lookup<'_>) -> Result<Request> {
+    /// Those of the lookup, the field named; usage, when what is fixed differs.
+    pub fn update(&self, object: &Object, lookup: Lookup<'_>) -> Result<Option<Request>> {
         let mut body = Map::new();
-        for field in self.kind.fields.iter().filter(|field| field.presence.in_updates()) {
+        let mut fixed = Vec::new();
+        for field in self.kind.fields.iter().filter(|field| field.place == Place::Body) {
             let Some(value) = self.values.get(field.key) else { continue };
+            let value = resolve(field, value, lookup)?;
+            if same(&value, object.at(field.wire)) {
+                continue;
+            }
+            if !field.presence.in_updates() {
+                fixed.push(format!("`{}` is fixed at creation", field.key));
+                continue;
+            }
             if let Some((outer, _)) = field.wire.split_once('.')
                 && !body.contains_key(outer)
                 && object.at(outer).is_object()
             {
                 body.insert(outer.to_owned(), object.at(outer).clone());
             }
-            put(&mut body, field.wire, resolve(field, value, lookup)?);
+            put(&mut body, field.wire, value);
         }
+        faults(&format!("{} {}", self.kind.name, object.name()), fixed)?;
         let path = format!("{}/{}", self.kind.path, object.id());
-        Ok(Request::new(Method::Put, path).body(Value::Object(body)))
+        Ok((!body.is_empty()).then(|| Request::new(Method::Put, path).body(Value::Object(body))))
     }
+}
+
+/// Whether a value is what the controller has. It leaves out what is empty, and keeps lists of ids in
+/// an order of its own.
+fn same(wanted: &Value, present: &Value) -> bool {
+    let empty = wanted.as_str() == Some("") || wanted.as_array().is_some_and(Vec::is_empty);
+    let sorted = |value: &Value| {
+        let mut texts: Vec<String> = value.as_array()?.iter().map(ToString::to_string).collect();
+        texts.sort();
+        Some(texts)
+    };
+    wanted == present
+        || (empty && present.is_null())
+        || sorted(wanted).is_some_and(|wanted| Some(wanted) == sorted(present))
 }
 
 /// The faults of a draft as one error.
@@ -226,9 +242,9 @@ mod tests {
     fn an_update_of_a_part_keeps_the_rest() {
         let object = Object::from_json(json!({ "id": "1", "quotas": { "vcpus": 8, "memory": 5 } })).unwrap();
         let draft = draft("project", &[("quotas.memory", json!(7)), ("description", json!(""))]);
-        let request = draft.update(&object, &lookup).unwrap();
+        let request = draft.update(&object, &lookup).unwrap().unwrap();
         assert_eq!(request.path, "/project/1");
-        assert_eq!(request.body, Some(json!({ "description": "", "quotas": { "vcpus": 8, "memory": 7 } })));
+        assert_eq!(request.body, Some(json!({ "quotas": { "vcpus": 8, "memory": 7 } })));
     }
 
     #[test]
@@ -239,13 +255,26 @@ mod tests {
         subnet a: `cidr` is missing (Address range, as 10.0.0.0/24)
         subnet a: `gateway` is missing (Address of the upstream gateway)
         ");
-        let update = draft("subnet", &[("cidr", json!("10.0.0.0/8")), ("dns", json!("10.0.0.1"))]);
-        assert_eq!(update.faults_of_update(), ["`cidr` is fixed at creation"]);
-        assert!(!update.changes_nothing());
         let token = draft("token", &[]);
         insta::assert_snapshot!(
             token.faults_of_creation().join("\n"),
             @"a token is not created by itself: use `freehold token issue user|agent NAME`"
         );
+    }
+
+    #[test]
+    fn an_update_sends_only_what_differs() {
+        let subnet =
+            Object::from_json(json!({ "id": "1", "name": "a", "cidr": "10.0.0.0/8", "dns": "10.0.0.1" }));
+        let subnet = subnet.unwrap();
+        let update = |values: &[(&'static str, Value)]| draft("subnet", values).update(&subnet, &lookup);
+        let same = [("name", json!("a")), ("cidr", json!("10.0.0.0/8")), ("reserved", json!([]))];
+        assert_eq!(update(&same).unwrap(), None);
+        let request = update(&[("name", json!("a")), ("dns", json!("10.0.0.2"))]).unwrap().unwrap();
+        assert_eq!(request.body, Some(json!({ "dns": "10.0.0.2" })));
+        let fixed = update(&[("cidr", json!("10.0.0.0/9"))]).unwrap_err();
+        assert_eq!(fixed.to_string(), "subnet a: `cidr` is fixed at creation");
+        let group = Object::from_json(json!({ "id": "1", "users": ["user:b", "user:a"] })).unwrap();
+        assert_eq!(draft("team", &[("users", json!(["a", "b"]))]).update(&group, &lookup).unwrap(), None);
     }
 }

@@ -33,7 +33,7 @@ pub(super) static COMPUTE: Kind = Kind {
         VCPUS,
         MEMORY,
         Field::new("disk", Shape::Size, "Size of the system disk, as 20G; it can grow later").required(),
-        Field::new("data_disk", Shape::Size, "Size of a second, empty disk [none]"),
+        Field::new("data_disk", Shape::Size, "Size of a second, empty disk [none]").zero("none"),
         Field::new(
             "image",
             Shape::Reference("image"),
@@ -106,7 +106,7 @@ pub(super) static INSTANCE: Kind = Kind {
 pub(super) static ANTI_AFFINITY_GROUP: Kind = Kind {
     name: "anti-affinity-group",
     plural: "anti-affinity-groups",
-    aliases: &["kwarantine", "kwarantines", "group", "groups"],
+    aliases: &["kwarantine", "kwarantines", "group", "groups", "antiaffinity"],
     about: "Machines that must not share a host or zone",
     path: "/kwarantine",
     within: &["/project/{project}/kwarantines"],

@@ -1,5 +1,7 @@
 //! A field of a kind: its names, its shape, and when it may be given.
 
+use serde_json::Value;
+
 use super::shape::Shape;
 
 /// A field of a kind.
@@ -17,6 +19,8 @@ pub struct Field {
     pub presence: Presence,
     /// Where it travels.
     pub place: Place,
+    /// What zero means, where it is no amount.
+    pub zero: Option<&'static str>,
     /// One line on what it is.
     pub help: &'static str,
 }
@@ -67,7 +71,16 @@ pub enum Place {
 impl Field {
     /// A field with one name everywhere, optional, in the body.
     pub const fn new(key: &'static str, shape: Shape, help: &'static str) -> Self {
-        Self { key, wire: key, flag: key, shape, presence: Presence::Optional, place: Place::Body, help }
+        Self {
+            key,
+            wire: key,
+            flag: key,
+            shape,
+            presence: Presence::Optional,
+            place: Place::Body,
+            zero: None,
+            help,
+        }
     }
 
     /// Another name on the wire.
@@ -89,6 +102,21 @@ impl Field {
     pub const fn presence(mut self, presence: Presence) -> Self {
         self.presence = presence;
         self
+    }
+
+    /// Zero is no amount, but means this.
+    #[must_use]
+    pub const fn zero(mut self, word: &'static str) -> Self {
+        self.zero = Some(word);
+        self
+    }
+
+    /// Its value for people; `name` tells the name of an id.
+    pub fn show(&self, value: &Value, name: &dyn Fn(&str, &str) -> Option<String>) -> String {
+        match self.zero {
+            Some(word) if value.as_u64() == Some(0) => word.to_owned(),
+            _ => self.shape.show(value, name),
+        }
     }
 
     /// Must be given at creation.

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field};
 use super::shape::Shape;
-use super::{AGE, BASE, Column, Detail, ID, Kind, NAME};
+use super::{AGE, BASE, Column, Content, Detail, ID, Kind, NAME};
 
 pub(super) static REGION: Kind = Kind {
     name: "region",
@@ -77,7 +77,7 @@ pub(super) static HYPERVISOR: Kind = Kind {
         Detail {
             title: "Capacity",
             path: "/kaktus/{id}/caps",
-            fields: &[
+            content: Content::Fields(&[
                 Field::new("cpu.vendor", Shape::Text, ""),
                 Field::new("cpu.model", Shape::Text, ""),
                 Field::new("cpu.arch", Shape::Text, ""),
@@ -85,10 +85,9 @@ pub(super) static HYPERVISOR: Kind = Kind {
                 Field::new("cpu.cores", Shape::Any, ""),
                 Field::new("cpu.threads", Shape::Any, ""),
                 Field::new("memory", Shape::Size, ""),
-            ],
-            names: "",
+            ]),
         },
-        Detail { title: "Instances", path: "/kaktus/{id}/instances", fields: &[], names: "instance" },
+        Detail { title: "Instances", path: "/kaktus/{id}/instances", content: Content::Ids("instance") },
     ],
     ..BASE
 };

@@ -167,10 +167,30 @@ pub struct Detail {
     pub title: &'static str,
     /// Where it is read; `{id}` is the object.
     pub path: &'static str,
-    /// Its fields; empty for a list of ids of `names`.
-    pub fields: &'static [Field],
-    /// The kind that a list of ids names.
-    pub names: &'static str,
+    /// What is read there.
+    pub content: Content,
+}
+
+/// What is read beside an object.
+#[derive(Debug, Clone, Copy)]
+pub enum Content {
+    /// One value.
+    One(Shape),
+    /// An object with these fields.
+    Fields(&'static [Field]),
+    /// Ids of objects of a kind.
+    Ids(&'static str),
+}
+
+impl Content {
+    /// The kinds that it refers to.
+    pub fn targets(self) -> Vec<&'static str> {
+        match self {
+            Self::One(shape) => shape.target().into_iter().collect(),
+            Self::Fields(fields) => fields.iter().filter_map(|field| field.shape.target()).collect(),
+            Self::Ids(kind) => vec![kind],
+        }
+    }
 }
 
 impl Kind {
@@ -281,10 +301,9 @@ mod tests {
                     assert!(kind.field(key).is_some(), "{}: column {key}", kind.name);
                 }
             }
-            for field in kind.fields.iter().chain(kind.details.iter().flat_map(|detail| detail.fields)) {
-                if let Some(target) = field.shape.target() {
-                    assert_eq!(find(target).unwrap().name, target, "{}: {}", kind.name, field.key);
-                }
+            let of_fields = kind.fields.iter().filter_map(|field| field.shape.target());
+            for target in of_fields.chain(kind.details.iter().flat_map(|detail| detail.content.targets())) {
+                assert_eq!(find(target).unwrap().name, target, "{}", kind.name);
             }
             assert_eq!(kind.creates.is_empty(), !kind.made_by.is_empty(), "{}", kind.name);
         }

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field, Presence};
 use super::shape::Shape;
-use super::{AGE, BASE, Column, Detail, ID, Kind, NAME};
+use super::{AGE, BASE, Column, Content, Detail, ID, Kind, NAME};
 
 pub(super) static NETWORK: Kind = Kind {
     name: "network",
@@ -15,7 +15,7 @@ pub(super) static NETWORK: Kind = Kind {
     fields: &[
         Field::new("name", Shape::Text, "Its name").required(),
         DESCRIPTION,
-        Field::new("vlan", Shape::Integer(0, 4094), "802.1q tag; 0 is untagged"),
+        Field::new("vlan", Shape::Integer(0, 4094), "802.1q tag; 0 is untagged").zero("untagged"),
         Field::new("interface", Shape::Text, "Name of the bridge on hosts").required(),
         Field::new("private", Shape::Boolean, "Whether its subnets hold private addresses [true]").once(),
     ],
@@ -28,7 +28,7 @@ pub(super) static NETWORK: Kind = Kind {
         ID,
         Column::field("DESCRIPTION", "description").wide(),
     ],
-    details: &[Detail { title: "Subnets", path: "/vnet/{id}/subnets", fields: &[], names: "subnet" }],
+    details: &[Detail { title: "Subnets", path: "/vnet/{id}/subnets", content: Content::Ids("subnet") }],
     ..BASE
 };
 
@@ -67,7 +67,7 @@ pub(super) static SUBNET: Kind = Kind {
         Column::field("GATEWAY-POOL", "gateway_pool").wide(),
     ],
     default: Some("/vnet/{network}/subnet/{id}/default"),
-    details: &[Detail { title: "Adapters", path: "/subnet/{id}/adapters", fields: &[], names: "adapter" }],
+    details: &[Detail { title: "Adapters", path: "/subnet/{id}/adapters", content: Content::Ids("adapter") }],
     ..BASE
 };
 

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field};
 use super::shape::Shape;
-use super::{AGE, BASE, Column, Detail, ID, Kind, NAME};
+use super::{AGE, BASE, Column, Content, Detail, ID, Kind, NAME};
 
 /// Amounts, as quota or usage.
 pub const AMOUNTS: &[Field] = &[
@@ -37,11 +37,17 @@ pub(super) static PROJECT: Kind = Kind {
         Field::new("tags", Shape::Texts, "Free word").flag("tag"),
         Field::new("metadata", Shape::Pairs, "Free key and value").wire("metadatas"),
         Field::new("quotas.instances", Shape::Integer(0, u32::MAX as u64), "Most machines; 0 is unlimited")
+            .zero("unlimited")
             .flag("quota-instances"),
         Field::new("quotas.vcpus", Shape::Integer(0, u32::MAX as u64), "Most processors; 0 is unlimited")
+            .zero("unlimited")
             .flag("quota-vcpus"),
-        Field::new("quotas.memory", Shape::Size, "Most memory; 0 is unlimited").flag("quota-memory"),
-        Field::new("quotas.storage", Shape::Size, "Most storage; 0 is unlimited").flag("quota-storage"),
+        Field::new("quotas.memory", Shape::Size, "Most memory; 0 is unlimited")
+            .zero("unlimited")
+            .flag("quota-memory"),
+        Field::new("quotas.storage", Shape::Size, "Most storage; 0 is unlimited")
+            .zero("unlimited")
+            .flag("quota-storage"),
         Field::new("private_subnets", Shape::Pairs, "Its private subnet in each region").observed(),
         Field::new("reserved_vrrp_ids", Shape::Any, "VRRP ids it holds").observed(),
     ],
@@ -57,13 +63,8 @@ pub(super) static PROJECT: Kind = Kind {
         Column::field("QUOTA-STORAGE", "quotas.storage").wide(),
     ],
     details: &[
-        Detail { title: "Usage", path: "/project/{id}/usage", fields: AMOUNTS, names: "" },
-        Detail {
-            title: "Cost per month",
-            path: "/project/{id}/cost",
-            fields: &[Field::new("price", Shape::Any, ""), Field::new("currency", Shape::Text, "")],
-            names: "",
-        },
+        Detail { title: "Usage", path: "/project/{id}/usage", content: Content::Fields(AMOUNTS) },
+        Detail { title: "Cost per month", path: "/project/{id}/cost", content: Content::One(Shape::Money) },
     ],
     ..BASE
 };

@@ -2,7 +2,7 @@
 
 use super::field::{DESCRIPTION, Field, Presence};
 use super::shape::Shape;
-use super::{AGE, Activity, BASE, Column, Detail, ID, Kind, NAME, STATE};
+use super::{AGE, Activity, BASE, Column, Content, Detail, ID, Kind, NAME, STATE};
 
 pub(super) static STORAGE_POOL: Kind = Kind {
     name: "storage-pool",
@@ -41,16 +41,15 @@ pub(super) static STORAGE_POOL: Kind = Kind {
         Detail {
             title: "On hosts",
             path: "/pool/{id}/status",
-            fields: &[
+            content: Content::Fields(&[
                 Field::new("capacity", Shape::Size, ""),
                 Field::new("allocated", Shape::Size, ""),
                 Field::new("available", Shape::Size, ""),
                 Field::new("nodes", Shape::Nodes, ""),
-            ],
-            names: "",
+            ]),
         },
-        Detail { title: "Images", path: "/pool/{id}/templates", fields: &[], names: "image" },
-        Detail { title: "Volumes", path: "/pool/{id}/volumes", fields: &[], names: "volume" },
+        Detail { title: "Images", path: "/pool/{id}/templates", content: Content::Ids("image") },
+        Detail { title: "Volumes", path: "/pool/{id}/volumes", content: Content::Ids("volume") },
     ],
     ..BASE
 };
@@ -89,8 +88,10 @@ pub(super) static IMAGE: Kind = Kind {
     details: &[Detail {
         title: "On hosts",
         path: "/template/{id}/status",
-        fields: &[Field::new("virtual_size", Shape::Size, ""), Field::new("nodes", Shape::Nodes, "")],
-        names: "",
+        content: Content::Fields(&[
+            Field::new("virtual_size", Shape::Size, ""),
+            Field::new("nodes", Shape::Nodes, ""),
+        ]),
     }],
     ..BASE
 };

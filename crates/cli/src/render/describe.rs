@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Surroundings, fields::Line, fields::block, time::age};
-use crate::kind::{Detail, Field, Kind};
+use crate::kind::{Content, Detail, Field, Kind};
 use crate::object::Object;
 
 /// Everything about one object. `details` holds what was read beside it, in the order of the kind's
@@ -35,7 +35,7 @@ pub fn describe(
 }
 
 fn line(field: &Field, value: &Value, around: &Surroundings) -> Line {
-    let show = |value: &Value| field.shape.show(value, &|kind, id| around.names.get(kind, id));
+    let show = |value: &Value| field.show(value, &|kind, id| around.names.get(kind, id));
     match value.as_array() {
         Some(items) => Line::several(label_of(field.key), items.iter().map(show).collect()),
         None => Line::new(label_of(field.key), show(value)),
@@ -43,24 +43,24 @@ fn line(field: &Field, value: &Value, around: &Surroundings) -> Line {
 }
 
 fn section(detail: &Detail, value: Option<&Value>, around: &Surroundings) -> String {
-    let lines = match value {
-        None => vec![Line::new(detail.title, "not available")],
-        Some(Value::Array(items)) => {
-            let name = |item: &Value| {
-                let id = item.as_str().or_else(|| item.get("id")?.as_str()).unwrap_or_default();
-                around.names.get(detail.names, id).unwrap_or_else(|| id.to_owned())
-            };
-            vec![Line::several(detail.title, items.iter().map(name).collect())]
+    let Some(value) = value else { return block(&[Line::new(detail.title, "not available")], 0) };
+    let name = |kind: &str, id: &str| around.names.get(kind, id);
+    match detail.content {
+        Content::One(shape) => block(&[Line::new(detail.title, shape.show(value, &name))], 0),
+        Content::Ids(kind) => {
+            let ids =
+                value.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Value::as_str);
+            let names = ids.map(|id| name(kind, id).unwrap_or_else(|| id.to_owned())).collect();
+            block(&[Line::several(detail.title, names)], 0)
         }
-        Some(value) => {
+        Content::Fields(fields) => {
             let object = Object(value.as_object().cloned().unwrap_or_default());
             let lines: Vec<Line> =
-                detail.fields.iter().map(|field| line(field, object.at(field.wire), around)).collect();
+                fields.iter().map(|field| line(field, object.at(field.wire), around)).collect();
             let bold = anstyle::Style::new().bold();
-            return format!("{bold}{}:{bold:#}\n{}", detail.title, block(&lines, 2));
+            format!("{bold}{}:{bold:#}\n{}", detail.title, block(&lines, 2))
         }
-    };
-    block(&lines, 0)
+    }
 }
 
 /// A key as a label: `data_disk` is `Data disk`.

@@ -133,7 +133,7 @@ fn cell(kind: &Kind, column: &Column, object: &Object, around: &Surroundings) ->
             value(key).and_then(|(_, value)| value.as_array()).map_or(0, Vec::len).to_string().into()
         }
         Cell::Field(key) => value(key)
-            .map(|(field, value)| field.shape.show(value, &|kind, id| around.names.get(kind, id)))
+            .map(|(field, value)| field.show(value, &|kind, id| around.names.get(kind, id)))
             .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
             .unwrap_or_default()
             .into(),
