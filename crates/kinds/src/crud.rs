@@ -90,11 +90,22 @@ pub fn read<K: Kind>(call: &Call<'_>) -> Result<Outcome, ApiError> {
 pub fn update<K: Updatable>(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let object = call.object::<K>(call.ids.len().saturating_sub(1))?;
     refuse_deleting(object)?;
-    let change = change::read(call, K::NOUN, K::READ_ONLY, &K::view(object, call.snapshot))?;
+    let change = changed_body(object, K::READ_ONLY, call)?;
     let spec = K::updated(object, change, call)?;
     let mut transaction = Transaction::default();
     transaction.update(object, spec);
     Ok(Outcome::object(transaction, object.key()))
+}
+
+/// Reads a change of an object; clients may send the whole object back.
+///
+/// # Errors
+/// As [`change::read`].
+pub fn changed_body<K: Kind, U>(object: &Object<K>, read_only: &[&str], call: &Call<'_>) -> Result<U, ApiError>
+where
+    U: serde::de::DeserializeOwned + schemars::JsonSchema,
+{
+    change::read(call, K::NOUN, read_only, &K::view(object, call.snapshot))
 }
 
 /// Deletes the last object of the path: a record without anything on a host.

@@ -27,6 +27,8 @@ mod background;
 mod summary;
 
 pub(crate) const DEFAULT_HOME: &str = ".freehold";
+/// Virtual size of the image that simulated hosts have, in bytes: that of the tiny one.
+const IMAGE: u64 = 256 * freehold_types::size::MIB;
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8443";
 
 #[derive(Debug, Clone, Args)]
@@ -241,7 +243,8 @@ fn simulated(keys: &[NodeKey], url: &str, home: &Home, tls: &TlsChoice) -> Resul
                 state: Some(home.path().join("nodes").join(key.agent.to_string())),
                 ..SimulatedNode::new(key.agent, key.key.clone(), url)
             };
-            Ok(Node::simulated(setup, Sim::new(SimConfig::default()).host())?)
+            let small = SimConfig { image_size: IMAGE, ..SimConfig::default() };
+            Ok(Node::simulated(setup, Sim::new(small).host())?)
         })
         .collect()
 }

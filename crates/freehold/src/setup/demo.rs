@@ -41,7 +41,7 @@ pub(crate) async fn ensure(controller: &Controller, world: &World) -> Result<Dem
     let compute = match world::named::<Compute>(&controller.store().snapshot(), NAME, &[project]) {
         Some(id) => id,
         None => {
-            let body = json!({ "name": NAME, "vcpus": 1, "memory": 256 * MIB, "disk": 1024 * MIB });
+            let body = json!({ "name": NAME, "vcpus": 1, "memory": 256 * MIB, "disk": 2048 * MIB });
             let place = [project, world.zone];
             world::make(controller.engine(), "create_project_zone_kompute", &place, "", body).await?
         }

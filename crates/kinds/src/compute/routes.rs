@@ -121,7 +121,7 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
 
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let compute = call.object::<Compute>(0)?;
-    let transaction: Transaction = plan::update(compute, call.body()?, call)?;
+    let transaction: Transaction = plan::update(compute, crud::changed_body(compute, &["id", "ip"], call)?, call)?;
     let wait = Wait::Settled(Key::of::<Instance>(compute.spec.instance));
     Ok(Outcome::object(transaction, compute.key()).waiting(wait))
 }

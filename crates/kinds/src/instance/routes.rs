@@ -168,7 +168,7 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
 
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let instance = call.object::<Instance>(0)?;
-    let change: wire::InstanceUpdate = call.body()?;
+    let change: wire::InstanceUpdate = crud::changed_body(instance, &["id"], call)?;
     refuse_owned(instance, call, "change")?;
     let transaction = updated(instance, change, call)?;
     Ok(Outcome::object(transaction, instance.key()).waiting(Wait::Settled(instance.key())))

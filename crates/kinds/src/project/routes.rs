@@ -7,7 +7,7 @@ use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::{Parameter, schema_of};
 
 use super::{Project, network, usage};
-use crate::kind::Kind;
+use crate::kind::{Kind, Updatable};
 use crate::region::Region;
 use crate::route::Permission::{Account, ProjectAdministrator};
 use crate::route::{Call, Link, Outcome, Row, Success};
@@ -209,9 +209,10 @@ fn leave_region(
 
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let object = call.object::<Project>(0)?;
-    let change: wire::ProjectUpdate = call.body()?;
+    let read_only = <Project as Updatable>::READ_ONLY;
+    let change: wire::ProjectUpdate = crud::changed_body(object, read_only, call)?;
     let regions = change.regions.clone();
-    let mut spec = <Project as crate::kind::Updatable>::updated(object, change, call)?;
+    let mut spec = Project::updated(object, change, call)?;
     let mut transaction = Transaction::default();
     let regions = regions.unwrap_or_else(|| spec.regions.clone());
     set_regions(&mut spec, object.id(), regions, call, &mut transaction)?;

@@ -11,7 +11,7 @@ use crate::kind::Kind;
 use crate::pool::{self, Pool};
 use crate::project::Project;
 use crate::region::Region;
-use crate::route::Permission::{Account, Operator};
+use crate::route::Permission::Account;
 use crate::route::{Call, Link, Outcome, Row, Success, Wait};
 use crate::{crud, text};
 
@@ -38,8 +38,6 @@ pub const ROWS: &[Row] = &[
         list_in_region,
     )
     .query(crud::LIST),
-    Row::new("GET", "/pool/{poolId}/volumes", "list_storage_pool_volumes", Operator, IDS, crud::list_children::<Volume>)
-        .query(crud::LIST),
     Row::new(
         "POST",
         "/project/{projectId}/region/{regionId}/volume",
@@ -108,7 +106,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let volume = call.object::<Volume>(0)?;
     crud::refuse_deleting(volume)?;
-    let change: wire::VolumeUpdate = call.body()?;
+    let change: wire::VolumeUpdate = crud::changed_body(volume, &["id"], call)?;
     let mut transaction = Transaction::default();
     if let Some(size) = change.size {
         plan::grow(volume, size, call.snapshot, &mut transaction)?;
