@@ -15,6 +15,8 @@ use crate::watch::{Change, Commit};
 
 mod copy;
 mod file;
+#[cfg(test)]
+mod tests;
 
 pub use copy::{backup, restore};
 
