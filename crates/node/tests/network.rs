@@ -59,6 +59,37 @@ async fn only_addresses_set_here_are_removed() {
 }
 
 #[tokio::test]
+async fn guests_reach_the_host_by_addresses_of_their_segment_only() {
+    let (host, guest) = (Namespace::new(), Namespace::new());
+    host.ip("link add eth0 type bridge");
+    host.ip("addr add 192.0.2.1/24 dev eth0");
+    host.ip("link set eth0 up");
+    host.cable(&guest, "vnet0");
+    for address in ["192.0.2.50/24", "10.0.0.50/24", "2001:db8::50/64"] {
+        guest.ip(&format!("addr add {address} dev vnet0"));
+    }
+    guest.ip("link set vnet0 up");
+    let netlink = host.netlink(None, None);
+    let plug = || {
+        host.ip("link set vnet0 master br-blue");
+        host.ip("link set vnet0 up");
+    };
+
+    ensure(&host, &netlink, &segment(SegmentLink::Local, &[])).await;
+    plug();
+    assert!(!guest.reaches(&host, "192.0.2.1"), "the kernel answered for an address of another link");
+    // Even one that does not ask for the hardware address gets no packet through.
+    let address = host.link("br-blue")["address"].as_str().unwrap().to_owned();
+    guest.ip(&format!("neigh replace 192.0.2.1 lladdr {address} dev vnet0"));
+    assert!(!guest.delivers(&host, "192.0.2.1"));
+
+    guest.ip("neigh del 192.0.2.1 dev vnet0");
+    ensure(&host, &netlink, &segment(SegmentLink::Local, &["10.0.0.1/24"])).await;
+    assert!(guest.reaches(&host, "10.0.0.1") && guest.delivers(&host, "10.0.0.1"));
+    assert!(!guest.reaches(&host, "192.0.2.1"));
+}
+
+#[tokio::test]
 async fn a_vxlan_segment_carries_packets_between_hosts() {
     let (left, right) = (Namespace::new(), Namespace::new());
     left.cable(&right, "eth0");

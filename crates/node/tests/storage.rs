@@ -56,6 +56,7 @@ async fn a_directory_that_was_there_stays_with_what_is_not_ours() {
     let path = bench.path().join("operators");
     std::fs::create_dir(&path).unwrap();
     std::fs::write(path.join("debian.qcow2"), b"theirs").unwrap();
+    std::fs::write(path.join(format!(".partial-{}.x", Id::from_u64(3))), b"half").unwrap();
     let pool = Pool {
         name: "p".to_owned(),
         driver: PoolDriver::Directory { path: path.to_str().unwrap().to_owned() },
@@ -168,6 +169,8 @@ async fn what_is_not_as_promised_leaves_nothing_behind() {
 
     let text = refused(bench.image(1, &plain("a", raw.clone()), Some(&wrong)).await);
     assert!(text.contains(&sha256(&raw)) && text.contains("checksum"), "{text}");
+    let text = refused(bench.image(1, &server.url("never-asked"), Some("abc")).await);
+    assert!(text.contains("64 hexadecimal digits") && server.requests("never-asked") == 0, "{text}");
     for (name, body, word) in [
         ("bomb", bomb, "limit"),
         ("large.qcow2", qcow2(bench.path(), 128 * MIB), "limit"),

@@ -1,7 +1,7 @@
 //! A network namespace of the real kernel, looked at by `ip` and `bridge`.
 
 use std::fs::File;
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,7 +51,20 @@ impl Namespace {
         let address: IpAddr = address.parse().unwrap();
         let Ok(listener) = other.inside(move || TcpListener::bind((address, 0))) else { return false };
         let target = listener.local_addr().unwrap();
-        self.inside(move || TcpStream::connect_timeout(&target, Duration::from_secs(5))).is_ok()
+        self.inside(move || TcpStream::connect_timeout(&target, Duration::from_secs(3))).is_ok()
+    }
+
+    /// Whether a packet gets to an address of another namespace, with or without a way back.
+    pub(crate) fn delivers(&self, other: &Self, address: &str) -> bool {
+        let address: IpAddr = address.parse().unwrap();
+        let receiver = other.inside(move || UdpSocket::bind((address, 0)).unwrap());
+        let target = receiver.local_addr().unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        self.inside(move || {
+            let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+            sender.send_to(b"x", target).unwrap();
+        });
+        receiver.recv(&mut [0; 8]).is_ok()
     }
 
     /// Runs work on a thread in the namespace.
@@ -135,10 +148,18 @@ impl Drop for Namespace {
 fn still(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|name, _| !name.ends_with("timer") && !name.starts_with("topology_change"));
+            let moves = ["operstate", "state"];
+            fields.retain(|name, _| {
+                !name.ends_with("timer")
+                    && !name.starts_with("topology_change")
+                    && !moves.contains(&name.as_str())
+            });
             fields.values_mut().for_each(still);
         }
-        Value::Array(values) => values.iter_mut().for_each(still),
+        Value::Array(values) => {
+            values.retain(|value| value != "NO-CARRIER" && value != "LOWER_UP");
+            values.iter_mut().for_each(still);
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

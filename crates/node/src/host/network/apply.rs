@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
 use nix::errno::Errno;
@@ -16,7 +17,7 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{AddressMessageBuilder, Error, LinkBridge, LinkUnspec, LinkVlan, LinkVxlan};
 
 use super::desired::Desired;
-use super::observe::{ALIAS, ipv6_switch};
+use super::observe::ALIAS;
 use super::plan::Change;
 use super::wire::{Wire, describe, errno};
 use super::world::VXLAN_PORT;
@@ -26,8 +27,8 @@ use crate::host::HostError;
 impl Wire {
     /// Makes the change.
     pub(super) async fn apply(&self, desired: &Desired, change: &Change) -> Result<(), HostError> {
-        if let Change::LeaveIpv6 { link } = change {
-            return self.leave_ipv6(desired, link).await;
+        if let Change::Turn { link, switch, to } = change {
+            return self.turn(desired, switch.path(link), *to).await;
         }
         self.send(desired, change).await.map_err(|error| explain(desired, change, &error))
     }
@@ -47,7 +48,7 @@ impl Wire {
             }
             Change::MakePlain { link } => self.make_plain(link).await,
             Change::SetMtu { link, mtu } => self.change(self.link(link).await?.mtu(*mtu).build()).await,
-            Change::LeaveIpv6 { .. } => Ok(()),
+            Change::Turn { .. } => Ok(()),
             Change::Join { link, bridge } => {
                 let bridge = self.index(bridge).await?;
                 self.change(self.link(link).await?.controller(bridge).build()).await
@@ -118,11 +119,10 @@ impl Wire {
         self.change(bridge().forward_delay(0).build()).await
     }
 
-    async fn leave_ipv6(&self, desired: &Desired, link: &str) -> Result<(), HostError> {
-        let path = ipv6_switch(link);
+    async fn turn(&self, desired: &Desired, path: PathBuf, to: u8) -> Result<(), HostError> {
         let shown = path.display().to_string();
-        match self.files(move || write_existing(&path, b"1")).await? {
-            // A kernel without IPv6 takes no part in it.
+        match self.files(move || write_existing(&path, to.to_string().as_bytes())).await? {
+            // A kernel without the protocol takes no part in it.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(HostError::Failed(format!("{}: {shown}: {error}", desired.subject))),
             Ok(()) => Ok(()),
@@ -130,7 +130,7 @@ impl Wire {
     }
 }
 
-fn write_existing(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+fn write_existing(path: &Path, bytes: &[u8]) -> io::Result<()> {
     io::Write::write_all(&mut std::fs::File::options().write(true).open(path)?, bytes)
 }
 
@@ -180,7 +180,7 @@ fn explain(desired: &Desired, change: &Change, error: &Error) -> HostError {
         | Change::Mark { .. }
         | Change::MakePlain { .. }
         | Change::SetMtu { .. }
-        | Change::LeaveIpv6 { .. }
+        | Change::Turn { .. }
         | Change::Join { .. }
         | Change::SetUp { .. }
         | Change::AddAddress { .. }

@@ -16,8 +16,9 @@
 //!   are removed that were set here. An older kernel forgets the mark, and an address then stays until
 //!   its bridge goes.
 //!
-//! Promises: the host takes no part in IPv6 on what it makes, so that guests reach it only by addresses
-//! that the segment names; a bridge forwards at once and speaks no spanning tree; VXLAN devices learn
+//! Promises: on what is made here the host has no IPv6, answers for addresses of the same bridge only,
+//! and takes no packets at all where the bridge has none, so that guests do not reach the host but by
+//! addresses that the segment names (what it routes between them is its firewall's business); a bridge forwards at once and speaks no spanning tree; VXLAN devices learn
 //! where guests are, and flood to the peers and to nothing else. No program is run; nothing is written
 //! outside of the kernel, so a reboot leaves nothing behind and the next call makes it again.
 

@@ -1,10 +1,9 @@
 //! Reads the links of the host.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
@@ -13,12 +12,12 @@ use rtnetlink::packet_route::link::{
     LinkMessage,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
-use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::{Error, RouteMessageBuilder};
 
 use super::desired::{Desired, Port};
 use super::wire::{Wire, describe};
-use super::world::{Held, Kind, Link, Mark, World};
+use super::world::{Held, Kind, Link, Mark, Switch, World};
 use super::{ADDRESS_PROTOCOL, GROUP};
 use crate::host::HostError;
 
@@ -54,31 +53,32 @@ impl Wire {
                 link.addresses.push(held);
             }
         }
-        for index in self.default_routes().await.map_err(failed)? {
-            if let Some(link) = names.get(&index).and_then(|name| world.links.get_mut(name)) {
-                link.default_route = true;
+        // Asked only where it matters, since a router has many routes.
+        if matches!(desired.port, Port::Uplink { .. }) {
+            for index in self.default_routes().await.map_err(failed)? {
+                if let Some(link) = names.get(&index).and_then(|name| world.links.get_mut(name)) {
+                    link.default_route = true;
+                }
             }
         }
         if let Port::Vxlan { name, .. } = &desired.port {
             self.flood(name, &names, &mut world).await.map_err(failed)?;
         }
-        self.ipv6(desired, &mut world).await?;
+        self.switches(desired, &mut world).await?;
         Ok(world)
     }
 
     /// Indexes of the links that default routes go out by.
     async fn default_routes(&self) -> Result<Vec<u32>, Error> {
         let mut found = Vec::new();
-        let requests = [
-            RouteMessageBuilder::<std::net::Ipv4Addr>::new().build(),
-            RouteMessageBuilder::<std::net::Ipv6Addr>::new().build(),
-        ];
-        for request in requests {
-            let routes = self.handle.route().get(request).execute();
-            // A kernel without IPv6 has no such routes.
-            let routes: Vec<RouteMessage> = routes.filter_map(|route| async { route.ok() }).collect().await;
-            for route in routes.iter().filter(|route| route.header.destination_prefix_length == 0) {
-                found.extend(interfaces(route));
+        for request in
+            [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()]
+        {
+            let mut routes = std::pin::pin!(self.handle.route().get(request).execute());
+            while let Some(route) = routes.try_next().await? {
+                if route.header.destination_prefix_length == 0 && route.header.kind == RouteType::Unicast {
+                    found.extend(interfaces(&route));
+                }
             }
         }
         Ok(found)
@@ -95,34 +95,23 @@ impl Wire {
         Ok(())
     }
 
-    /// Whether the host takes part in IPv6 on the links of the segment.
-    async fn ipv6(&self, desired: &Desired, world: &mut World) -> Result<(), HostError> {
-        let names: Vec<String> = [Some(desired.bridge.as_str()), desired.port.made()]
-            .into_iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect();
-        let found = self
-            .files(move || {
-                let read = |name: &String| std::fs::read_to_string(ipv6_switch(name)).ok();
-                names
-                    .into_iter()
-                    .map(|name| (read(&name).is_some_and(|text| text.trim() == "0"), name))
-                    .collect::<Vec<_>>()
-            })
-            .await?;
-        for (takes_part, name) in found {
-            if let Some(link) = world.links.get_mut(&name) {
-                link.ipv6 = takes_part;
-            }
+    /// What part the host takes in what the links of the segment carry.
+    async fn switches(&self, desired: &Desired, world: &mut World) -> Result<(), HostError> {
+        let names = [Some(desired.bridge.as_str()), desired.port.made()];
+        for name in names.into_iter().flatten() {
+            let Some(link) = world.links.get_mut(name) else { continue };
+            let name = name.to_owned();
+            link.switches = self
+                .files(move || {
+                    let read = |switch: Switch| {
+                        std::fs::read_to_string(switch.path(&name)).ok()?.trim().parse().ok()
+                    };
+                    Switch::ALL.into_iter().filter_map(|switch| Some((switch, read(switch)?))).collect()
+                })
+                .await?;
         }
         Ok(())
     }
-}
-
-/// The file that switches IPv6 off for a link; absent where the kernel has no IPv6.
-pub(super) fn ipv6_switch(link: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6"))
 }
 
 fn name(message: &LinkMessage) -> Option<String> {
@@ -135,7 +124,7 @@ fn name(message: &LinkMessage) -> Option<String> {
 fn link(message: &LinkMessage, names: &BTreeMap<u32, String>) -> Link {
     let mut link = Link::fresh(Kind::Other, 0);
     link.up = message.header.flags.contains(LinkFlags::Up);
-    link.ipv6 = false;
+    link.switches.clear();
     let (mut alias, mut group, mut parent) = (None, 0, None);
     let mut infos: &[LinkInfo] = &[];
     for attribute in &message.attributes {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::desired::{Desired, Port};
-use super::world::{Kind, Link, Mark, VXLAN_PORT, World};
+use super::world::{Kind, Link, Mark, Switch, VXLAN_PORT, World};
 use crate::host::HostError;
 
 /// One change of the host.
@@ -51,9 +51,11 @@ pub(super) enum Change {
         link: String,
         mtu: u32,
     },
-    /// The host takes no part in IPv6 on it, so that guests cannot reach or configure the host by it.
-    LeaveIpv6 {
+    /// Sets what part the host itself takes in what the link carries.
+    Turn {
         link: String,
+        switch: Switch,
+        to: u8,
     },
     /// Becomes a port of the bridge.
     Join {
@@ -406,10 +408,23 @@ impl<'a> Planner<'a> {
         if link.mtu != self.desired.mtu {
             changes.push(Change::SetMtu { link: name.to_owned(), mtu: self.desired.mtu });
         }
-        if link.ipv6 {
-            changes.push(Change::LeaveIpv6 { link: name.to_owned() });
+        for (switch, to) in self.switches(name) {
+            if link.switches.get(&switch).is_some_and(|found| *found != to) {
+                changes.push(Change::Turn { link: name.to_owned(), switch, to });
+            }
         }
         changes
+    }
+
+    /// Guests reach the host by the addresses of their own segment, or not at all: on a bridge without
+    /// any, the kernel would answer for the host's other addresses and take packets for them.
+    fn switches(&self, name: &str) -> Vec<(Switch, u8)> {
+        let mut switches = vec![(Switch::DisableIpv6, 1)];
+        if name == self.desired.bridge {
+            let (answers, check) = if self.desired.addresses.is_empty() { (8, 1) } else { (1, 2) };
+            switches.extend([(Switch::ArpIgnore, answers), (Switch::SourceCheck, check)]);
+        }
+        switches
     }
 
     /// Puts the port into the bridge and brings all of it up, the bridge last.

@@ -81,7 +81,9 @@ fn apply(world: &mut World, segment: Id, changes: &[Change]) {
             Change::Mark { link } => edit(&link, &|link| link.mark = Mark::Of(segment)),
             Change::MakePlain { link } => edit(&link, &|link| link.kind = Kind::Bridge { plain: true }),
             Change::SetMtu { link, mtu } => edit(&link, &|link| link.mtu = mtu),
-            Change::LeaveIpv6 { link } => edit(&link, &|link| link.ipv6 = false),
+            Change::Turn { link, switch, to } => {
+                edit(&link, &|link| assert_ne!(link.switches.insert(switch, to), Some(to)));
+            }
             Change::Join { link, bridge } => {
                 assert!(world.get(&bridge).is_some());
                 world.links.get_mut(&link).unwrap().master = Some(bridge);
@@ -300,7 +302,7 @@ proptest! {
         for segment in &row {
             converge(&mut world, segment);
             let bridge = world.get(&segment.bridge).unwrap();
-            prop_assert!(bridge.up && !bridge.ipv6 && bridge.mtu == segment.mtu);
+            prop_assert!(bridge.up && bridge.switches[&Switch::DisableIpv6] == 1 && bridge.mtu == segment.mtu);
             prop_assert_eq!(bridge.addresses.len(), segment.host_addresses.len());
             let made = desired(segment);
             let joined = made.port.made().and_then(|port| world.get(port));

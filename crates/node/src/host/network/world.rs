@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use freehold_types::Id;
 use ipnet::IpNet;
@@ -28,8 +29,8 @@ pub(super) struct Link {
     pub(super) default_route: bool,
     /// Where a VXLAN device sends what it has no other place for.
     pub(super) flood: BTreeSet<IpAddr>,
-    /// Whether the host takes part in IPv6 on it.
-    pub(super) ipv6: bool,
+    /// Settings of the host's own part in what the link carries, as far as the kernel has them.
+    pub(super) switches: BTreeMap<Switch, u8>,
 }
 
 /// An address of a link.
@@ -38,6 +39,31 @@ pub(super) struct Held {
     pub(super) address: IpNet,
     /// Set by us.
     pub(super) ours: bool,
+}
+
+/// A setting of the host's own part in what a link carries. The values are the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Switch {
+    /// 1: the host has no IPv6 on the link.
+    DisableIpv6,
+    /// 1: the host answers for addresses of this link only; 8: for none.
+    ArpIgnore,
+    /// 1: packets are taken only from senders that the link leads to; 2: that any link leads to.
+    SourceCheck,
+}
+
+impl Switch {
+    pub(super) const ALL: [Self; 3] = [Self::DisableIpv6, Self::ArpIgnore, Self::SourceCheck];
+
+    /// The file of the setting; absent where the kernel has no such protocol.
+    pub(super) fn path(self, link: &str) -> PathBuf {
+        let (protocol, file) = match self {
+            Self::DisableIpv6 => ("ipv6", "disable_ipv6"),
+            Self::ArpIgnore => ("ipv4", "arp_ignore"),
+            Self::SourceCheck => ("ipv4", "rp_filter"),
+        };
+        PathBuf::from(format!("/proc/sys/net/{protocol}/conf/{link}/{file}"))
+    }
 }
 
 /// Whose a link is.
@@ -73,7 +99,7 @@ impl Kind {
 
 impl Link {
     /// A link as the kernel makes it.
-    pub(super) const fn fresh(kind: Kind, mtu: u32) -> Self {
+    pub(super) fn fresh(kind: Kind, mtu: u32) -> Self {
         Self {
             kind,
             mark: Mark::HalfMade,
@@ -83,7 +109,7 @@ impl Link {
             addresses: Vec::new(),
             default_route: false,
             flood: BTreeSet::new(),
-            ipv6: true,
+            switches: Switch::ALL.into_iter().map(|switch| (switch, 0)).collect(),
         }
     }
 

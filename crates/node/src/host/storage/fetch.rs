@@ -68,6 +68,11 @@ impl Source {
         }
     }
 
+    /// Whether it is fetched over TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Http(uri) if uri.scheme_str() == Some("https"))
+    }
+
     /// The source for people, without secrets.
     pub(super) fn display(&self) -> String {
         match self {
@@ -121,8 +126,9 @@ impl Fetcher {
         Self { directories, roots: OnceLock::new() }
     }
 
-    /// A client for one fetch. To shut it down ends the fetch wherever it is. Blocks.
-    pub(super) fn agent(&self) -> Agent {
+    /// A client for one fetch, which may be bound to follow no redirect out of TLS. To shut it down ends
+    /// the fetch wherever it is. Blocks.
+    pub(super) fn agent(&self, encrypted: bool) -> Agent {
         let roots = self.roots.get_or_init(load_roots).clone();
         Agent::config_builder()
             .timeout_global(Some(WHOLE))
@@ -131,6 +137,7 @@ impl Fetcher {
             .timeout_recv_response(Some(SILENCE))
             .timeout_per_read(Some(SILENCE))
             .timeout_per_write(Some(SILENCE))
+            .https_only(encrypted)
             .max_redirects(REDIRECTS)
             .max_redirects_will_error(true)
             .user_agent(concat!("freehold/", env!("CARGO_PKG_VERSION")))
@@ -215,6 +222,9 @@ fn http_failure(error: Error) -> HostError {
         Error::RedirectFailed | Error::TooManyRedirects => HostError::Refused(format!(
             "the server redirects in a way that cannot be followed within {REDIRECTS} steps: correct the URL of the image"
         )),
+        Error::RequireHttpsOnly(_) => HostError::Refused(
+            "the server redirects to an address without TLS: give the checksum of the image, or the final URL".to_owned(),
+        ),
         Error::HostNotFound => HostError::Failed("the name of the server cannot be resolved".to_owned()),
         Error::BadUri(_) => HostError::Refused("the URL of the image cannot be used: correct it".to_owned()),
         other => HostError::Failed(other.to_string()),
@@ -258,6 +268,14 @@ mod tests {
         assert_eq!(source.display(), "https://h:8443/a.qcow2");
         let wrong = Source::parse("https://user:secret@ h/").unwrap_err();
         assert!(!wrong.contains("secret"), "{wrong}");
+    }
+
+    #[test]
+    fn an_encrypted_fetch_stays_encrypted() {
+        let uri: Uri = "http://192.0.2.1/image".parse().unwrap();
+        let error = open_http(&uri, &Fetcher::new(Vec::new()).agent(true)).map(|_| ()).unwrap_err();
+        assert!(matches!(&error, HostError::Refused(text) if text.contains("checksum")), "{error}");
+        assert!(Source::parse("HTTPS://h/x").unwrap().is_encrypted());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use freehold_types::Id;
 use roxmltree::Document;
 use virt::connect::Connect;
 use virt::domain::Domain;
+use virt::error::ErrorNumber;
 use virt::sys;
 
 use super::blocking;
@@ -112,8 +113,13 @@ fn uses(connection: &Connection, volume: Id) -> Result<Vec<Use>, HostError> {
         connection.connect().list_all_domains(sys::VIR_CONNECT_LIST_DOMAINS_ACTIVE).map_err(failed)?;
     let mut uses = Vec::new();
     for domain in domains {
-        // A machine that ends meanwhile uses nothing any more.
-        let (Ok(xml), Ok(machine)) = (domain.get_xml_desc(0), domain.get_name()) else { continue };
+        let xml = match domain.get_xml_desc(0) {
+            Ok(xml) => xml,
+            // A machine that ended meanwhile uses nothing any more.
+            Err(error) if error.code() == ErrorNumber::NoDomain => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let machine = domain.get_name().map_err(failed)?;
         if let Some(target) = target_of(&xml, volume) {
             uses.push(Use { domain, machine, target });
         }

@@ -31,13 +31,19 @@ pub(super) fn partial(directory: &Path, id: Id) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(&layout::partial_prefix(id)).tempfile_in(directory)
 }
 
-/// Removes what a call that was cut off by a crash left behind.
+/// Removes what a call for the object left behind when it was cut off by a crash.
 pub(super) fn clear_partial(directory: &Path, id: Id) -> io::Result<()> {
-    let prefix = layout::partial_prefix(id);
-    for name in names(directory)? {
-        if name.starts_with(&prefix) {
-            remove(&directory.join(name))?;
-        }
+    clear(directory, &layout::partial_prefix(id))
+}
+
+/// Removes all unfinished files; only for a pool that nothing is made in any more.
+pub(super) fn clear_all_partial(directory: &Path) -> io::Result<()> {
+    clear(directory, layout::PARTIAL)
+}
+
+fn clear(directory: &Path, prefix: &str) -> io::Result<()> {
+    for name in names(directory)?.iter().filter(|name| name.starts_with(prefix)) {
+        remove(&directory.join(name))?;
     }
     Ok(())
 }

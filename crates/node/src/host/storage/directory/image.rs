@@ -60,6 +60,16 @@ impl Record {
     }
 }
 
+/// Refuses a digest that nothing can have, before anything is fetched for it.
+fn check_digest(digest: Option<&str>) -> Result<(), HostError> {
+    match digest.map(str::trim) {
+        Some(text) if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(
+            HostError::Refused(format!("its checksum `{text}` is no SHA-256: give 64 hexadecimal digits")),
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn digest_of(source: &str) -> String {
     format!("{:x}", Sha256::digest(source.as_bytes()))
 }
@@ -89,6 +99,7 @@ impl Directory {
             return Ok(record.detail());
         }
         let source = Source::parse(&image.source).map_err(HostError::Refused)?;
+        check_digest(image.sha256.as_deref())?;
         let shown = source.display();
         let (file, unpacked) = self.fetch(id, image, source, progress).await?;
         if let Some(wanted) = &image.sha256
@@ -146,7 +157,9 @@ impl Directory {
         progress: watch::Sender<Option<Detail>>,
     ) -> Result<(NamedTempFile, Unpacked), HostError> {
         let shared = Arc::clone(&self.shared);
-        let agent = blocking(move || shared.fetcher.agent()).await?;
+        // Without a checksum the encryption on the way is all that vouches for the data.
+        let encrypted = source.is_encrypted() && image.sha256.is_none();
+        let agent = blocking(move || shared.fetcher.agent(encrypted)).await?;
         let ended = Arc::new(AtomicBool::new(false));
         let _guard = EndOnDrop { ended: Arc::clone(&ended), agent: agent.clone() };
         let limit = image.limit;

@@ -62,9 +62,12 @@ pub(super) fn backing_name(image: Id) -> String {
     format!("images/{image}.qcow2")
 }
 
+/// How the names of all unfinished files start.
+pub(super) const PARTIAL: &str = ".partial-";
+
 /// How the names of unfinished files for an object start.
 pub(super) fn partial_prefix(id: Id) -> String {
-    format!(".partial-{id}.")
+    format!("{PARTIAL}{id}.")
 }
 
 /// Whose finished disk a file is, by its name.

@@ -36,7 +36,7 @@ impl Directory {
             None => {
                 let text = serde_json::to_vec(&Marker { pool: self.id, made })
                     .map_err(|error| HostError::Failed(format!("{}: {error}", self.subject)))?;
-                write_durably(&marker, &text).map_err(self.io(&marker))?;
+                self.write_marker(&text).map_err(self.io(&marker))?;
             }
         }
         let images = self.layout.images();
@@ -64,12 +64,23 @@ impl Directory {
                 names.join(", ")
             )));
         }
+        for directory in [images.as_path(), root] {
+            files::clear_all_partial(directory).map_err(self.io(directory))?;
+        }
         files::remove_if_empty(&images).map_err(self.io(&images))?;
         files::remove(&self.layout.marker()).map_err(self.io(root))?;
         if marker.made {
             files::remove_if_empty(root).map_err(self.io(root))?;
         }
         Ok(())
+    }
+
+    fn write_marker(&self, text: &[u8]) -> io::Result<()> {
+        let root = self.layout.root();
+        files::clear_partial(root, self.id)?;
+        let mut file = files::partial(root, self.id)?;
+        file.write_all(text)?;
+        files::publish(file, &self.layout.marker(), 0o600)
     }
 
     fn marker(&self) -> Result<Option<Marker>, HostError> {
@@ -123,11 +134,4 @@ fn make_directory(path: &Path) -> io::Result<bool> {
     std::fs::set_permissions(path, Permissions::from_mode(MODE))?;
     files::sync_parent(path)?;
     Ok(true)
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(path);
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    files::publish(file, path, 0o600)
 }
