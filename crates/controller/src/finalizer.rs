@@ -46,7 +46,8 @@ async fn remove(store: &Store, key: Key, snapshot: &Snapshot) {
         return;
     }
     let actor = Actor::internal("finalizer", "nothing is left on any node");
-    let plan = move |snapshot: &Snapshot| Ok::<_, ()>((finalize::removal(key, snapshot).unwrap_or_default(), ()));
+    let plan =
+        move |snapshot: &Snapshot| Ok::<_, ()>((finalize::removal(key, snapshot).unwrap_or_default(), ()));
     if let Err(error) = store.transact(actor, plan).await {
         // The next change of the object, or the next start, tries again.
         tracing::warn!(%key, %error, "an object could not be removed yet");

@@ -6,7 +6,9 @@
 
 pub mod config;
 mod finalizer;
+mod housekeeping;
 mod http;
+mod mailer;
 mod metrics;
 mod nodes;
 
@@ -22,6 +24,7 @@ use freehold_store::{Actor, Backend, Store, Transaction};
 
 pub use config::{ControllerConfig, MailPace, SmtpConfig, SmtpSecurity, Tls};
 pub use http::engine::Engine;
+pub use mailer::MailerError;
 
 /// How long an orderly stop may take before what is left is dropped.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +40,8 @@ pub enum StartError {
     Tls(#[from] http::tls::TlsError),
     #[error("the store could not be prepared")]
     Prepare(#[from] freehold_store::CommitError),
+    #[error("mails cannot be sent as configured")]
+    Mail(#[from] mailer::MailerError),
 }
 
 /// A running controller.
@@ -68,11 +73,14 @@ impl Controller {
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         nodes::dispatch::start(&hub, &supervisor);
         finalizer::start(&store, &supervisor);
+        housekeeping::start(&store, config.keep_log, &supervisor);
+        if let Some(smtp) = &config.smtp {
+            mailer::start(&store, smtp, &supervisor)?;
+        }
         http::server::start(listener, acceptor, http::router(engine.clone(), hub), &supervisor);
         tracing::info!(%address, tls = config.tls.is_some(), "controller is ready");
         Ok(Self { store, engine, supervisor, address })

@@ -78,10 +78,6 @@ impl Engine {
         &self.0.environment
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.0.hub
-    }
-
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
@@ -115,7 +111,12 @@ impl Engine {
         response
     }
 
-    async fn answer(&self, row: &'static Row, request_id: &str, request: Request) -> Result<Response, ApiError> {
+    async fn answer(
+        &self,
+        row: &'static Row,
+        request_id: &str,
+        request: Request,
+    ) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
         let peer = peer(&parts);
         let snapshot = self.0.store.snapshot();
@@ -137,9 +138,10 @@ impl Engine {
             memo: Memo::default(),
             environment: Arc::clone(&self.0.environment),
         };
-        let actor = asked
-            .caller
-            .actor(peer.map(|peer| peer.to_string()).unwrap_or_default(), format!("{} {request_id}", row.operation));
+        let actor = asked.caller.actor(
+            peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            format!("{} {request_id}", row.operation),
+        );
         let (outcome, committed) = self.transact(asked, actor).await?;
         let patience = Patience::read(row, &parts.headers)?;
         let arrived = wait::until(&self.0.store, outcome.wait, patience).await;
@@ -189,13 +191,19 @@ impl Engine {
             Reply::Html(page) => return Ok((status, axum::response::Html(page)).into_response()),
             Reply::Json(text) => text,
             Reply::Object(key) => {
-                let entry = registry::by_kind(key.kind)
-                    .ok_or_else(|| ApiError::internal(format!("the kind `{}` is not in the registry", key.kind)))?;
-                (entry.view)(&committed.snapshot, key.id)
-                    .ok_or_else(|| ApiError::not_found(format!("the {} was removed meanwhile", entry.noun)))??
+                let entry = registry::by_kind(key.kind).ok_or_else(|| {
+                    ApiError::internal(format!("the kind `{}` is not in the registry", key.kind))
+                })?;
+                (entry.view)(&committed.snapshot, key.id).ok_or_else(|| {
+                    ApiError::not_found(format!("the {} was removed meanwhile", entry.noun))
+                })??
             }
         };
-        let text = if version < CURRENT && !row.new_fields.is_empty() { without(&text, row.new_fields)? } else { text };
+        let text = if version < CURRENT && !row.new_fields.is_empty() {
+            without(&text, row.new_fields)?
+        } else {
+            text
+        };
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -235,7 +243,8 @@ impl Engine {
         if text.is_empty() {
             return Ok(serde_json::Value::Null);
         }
-        serde_json::from_slice(&text).map_err(|error| ApiError::internal(format!("the answer is not JSON: {error}")))
+        serde_json::from_slice(&text)
+            .map_err(|error| ApiError::internal(format!("the answer is not JSON: {error}")))
     }
 }
 
@@ -261,7 +270,8 @@ fn path_ids(row: &Row, path: &str) -> Result<Vec<Id>, ApiError> {
         .zip(path.split('/'))
         .filter(|(template, _)| template.starts_with('{'))
         .map(|(template, text)| {
-            let noun = registry::by_parameter(template.trim_matches(['{', '}'])).map_or("object", |entry| entry.noun);
+            let noun = registry::by_parameter(template.trim_matches(['{', '}']))
+                .map_or("object", |entry| entry.noun);
             text.parse().map_err(|_| {
                 let shown: String = text.chars().take(64).collect();
                 ApiError::not_found(format!(
@@ -273,7 +283,8 @@ fn path_ids(row: &Row, path: &str) -> Result<Vec<Id>, ApiError> {
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let content = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    let content =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
     let media = content.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") && !media.to_ascii_lowercase().ends_with("+json") {
         let kind = ErrorKind::UnsupportedMediaType;
@@ -283,7 +294,10 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
         let too_large = std::error::Error::source(&error)
             .is_some_and(|source| source.to_string().contains("length limit exceeded"));
         if too_large {
-            ApiError { kind: ErrorKind::TooLarge, reason: format!("the body is larger than {BODY_LIMIT} bytes") }
+            ApiError {
+                kind: ErrorKind::TooLarge,
+                reason: format!("the body is larger than {BODY_LIMIT} bytes"),
+            }
         } else {
             ApiError::malformed(format!("the body was cut off: {error}"))
         }
@@ -294,7 +308,9 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
 pub(crate) fn refused(failure: &CommitError) -> ApiError {
     match failure {
         CommitError::Conflict(conflict) => match conflict {
-            Conflict::Stale(key) => ApiError::conflict(format!("{key} was changed at the same time; try again")),
+            Conflict::Stale(key) => {
+                ApiError::conflict(format!("{key} was changed at the same time; try again"))
+            }
             Conflict::Claimed { .. } | Conflict::Deleting { .. } | Conflict::Referenced(..) => {
                 ApiError::conflict(format!("{conflict}"))
             }
@@ -307,9 +323,9 @@ pub(crate) fn refused(failure: &CommitError) -> ApiError {
                 ApiError::no_room(format!("there is not enough {resource} left; free some and try again"))
             }
         },
-        CommitError::Backend(source) => {
-            ApiError::unavailable(format!("the change could not be stored, and was not made: {source}; try again"))
-        }
+        CommitError::Backend(source) => ApiError::unavailable(format!(
+            "the change could not be stored, and was not made: {source}; try again"
+        )),
         CommitError::Closed => ApiError::unavailable("the controller is stopping; try again"),
     }
 }

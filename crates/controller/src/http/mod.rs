@@ -36,7 +36,9 @@ pub(crate) fn router(engine: Engine, hub: Hub) -> Router {
 
 fn method(row: &'static Row) -> MethodRouter<Engine> {
     let filter = match row.method {
-        "GET" => return get(move |State(engine): State<Engine>, request: Request| engine.serve(row, request)),
+        "GET" => {
+            return get(move |State(engine): State<Engine>, request: Request| engine.serve(row, request));
+        }
         "POST" => MethodFilter::POST,
         "PUT" => MethodFilter::PUT,
         "PATCH" => MethodFilter::PATCH,

@@ -35,7 +35,10 @@ pub(super) fn routes() -> Router<Engine> {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route(&format!("{base}/openapi.json"), get(async || ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())))
+        .route(
+            &format!("{base}/openapi.json"),
+            get(async || ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())),
+        )
         .route(&format!("{base}/status"), get(status))
         .route(&format!("{base}/events"), get(events))
 }
@@ -49,7 +52,7 @@ async fn ready(State(engine): State<Engine>) -> Response {
 }
 
 async fn metrics(State(engine): State<Engine>) -> Response {
-    let text = crate::metrics::render(engine.metrics(), &engine.store().snapshot(), engine.hub());
+    let text = crate::metrics::render(engine.metrics(), &engine.store().snapshot());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -57,7 +60,8 @@ async fn metrics(State(engine): State<Engine>) -> Response {
 fn operator(engine: &Engine, headers: &HeaderMap) -> Result<(), ApiError> {
     let snapshot = engine.store().snapshot();
     let presented = credentials::read(headers)?;
-    let caller = freehold_kinds::access::authenticate(&snapshot, &presented, engine.environment(), Timestamp::now())?;
+    let caller =
+        freehold_kinds::access::authenticate(&snapshot, &presented, engine.environment(), Timestamp::now())?;
     if caller.is_operator() {
         return Ok(());
     }

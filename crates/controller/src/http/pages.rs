@@ -19,7 +19,10 @@ type Act = fn(&Visit<'_>) -> Result<Page, ApiError>;
 /// The pages.
 pub(super) fn routes() -> Router<Engine> {
     Router::new()
-        .route(pages::CONFIRM, page(|visit| Ok(pages::confirm_page(visit)), |visit| Ok(pages::confirm(visit))))
+        .route(
+            pages::CONFIRM,
+            page(|visit| Ok(pages::confirm_page(visit)), |visit| Ok(pages::confirm(visit))),
+        )
         .route(pages::FORGOT, page(|visit| Ok(pages::forgot_page(visit)), pages::forgot))
 }
 
@@ -36,7 +39,12 @@ fn peer(request: &Request) -> Option<std::net::SocketAddr> {
     request.extensions().get::<ConnectInfo<std::net::SocketAddr>>().map(|ConnectInfo(address)| *address)
 }
 
-async fn answer(engine: Engine, query: Option<String>, peer: Option<std::net::SocketAddr>, act: Act) -> Response {
+async fn answer(
+    engine: Engine,
+    query: Option<String>,
+    peer: Option<std::net::SocketAddr>,
+    act: Act,
+) -> Response {
     let from = peer.map(|peer| peer.ip());
     let done = async {
         engine.limiter().admit(from)?;
@@ -64,7 +72,8 @@ async fn transact(engine: &Engine, query: Arc<Query>, from: String, act: Act) ->
         act(&Visit { snapshot, query: &query, now, environment: &environment })
             .map(|mut page| (std::mem::take(&mut page.transaction), page))
     };
-    let actor = Actor { who: "holder of a mailed link".to_owned(), from, why: "confirmation page".to_owned() };
+    let actor =
+        Actor { who: "holder of a mailed link".to_owned(), from, why: "confirmation page".to_owned() };
     let (store, runtime) = (engine.store().clone(), tokio::runtime::Handle::current());
     // A new password is hashed, which takes long enough to hold up other requests of the thread.
     let committed = tokio::task::spawn_blocking(move || runtime.block_on(store.transact(actor, plan)))

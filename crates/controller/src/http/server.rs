@@ -20,7 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const EXHAUSTED: Duration = Duration::from_millis(200);
 
 /// Starts to serve an application.
-pub(crate) fn start(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, supervisor: &Supervisor) {
+pub(crate) fn start(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    supervisor: &Supervisor,
+) {
     let connections = supervisor.clone();
     let mut shutdown = supervisor.shutdown();
     supervisor.spawn("listener", async move {
@@ -43,7 +48,13 @@ pub(crate) fn start(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rou
     });
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, router: Router, shutdown: Shutdown) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shutdown: Shutdown,
+) {
     // Small answers leave at once; a failure only costs some delay.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else { return speak(stream, peer, router, shutdown).await };

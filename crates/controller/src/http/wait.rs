@@ -10,7 +10,7 @@ use freehold_types::ApiError;
 use http::HeaderMap;
 
 /// How long a removal is waited for unless the client says otherwise.
-const REMOVAL: Duration = Duration::from_secs(60);
+const REMOVAL: Duration = Duration::from_mins(1);
 /// The longest wait that is granted.
 const LONGEST: u64 = 600;
 
@@ -29,9 +29,15 @@ impl Patience {
             .flat_map(|value| value.split([',', ';']))
             .find_map(|preference| preference.trim().strip_prefix("wait="));
         match wait {
-            Some(text) => text.trim().parse::<u64>().map(|seconds| Self(Duration::from_secs(seconds.min(LONGEST)))).map_err(
-                |_| ApiError::malformed(format!("`Prefer: wait={text}` must be a number of seconds, such as wait=30")),
-            ),
+            Some(text) => text
+                .trim()
+                .parse::<u64>()
+                .map(|seconds| Self(Duration::from_secs(seconds.min(LONGEST))))
+                .map_err(|_| {
+                    ApiError::malformed(format!(
+                        "`Prefer: wait={text}` must be a number of seconds, such as wait=30"
+                    ))
+                }),
             None if row.method == "DELETE" => Ok(Self(REMOVAL)),
             None => Ok(Self(Duration::ZERO)),
         }
@@ -43,7 +49,8 @@ pub(super) async fn until(store: &Store, wait: Option<Wait>, patience: Patience)
     let Some(wait) = wait else { return true };
     if patience.0 > Duration::ZERO {
         // When time is up, what is there now is answered.
-        let _ = tokio::time::timeout(patience.0, store.wait_until(|snapshot| has_arrived(wait, snapshot))).await;
+        let _ =
+            tokio::time::timeout(patience.0, store.wait_until(|snapshot| has_arrived(wait, snapshot))).await;
     }
     match wait {
         Wait::Gone(_) => has_arrived(wait, &store.snapshot()),

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use freehold_kinds::environment::Environment;
-use freehold_kinds::placed::Placed;
 use freehold_kinds::instance::Instance;
+use freehold_kinds::placed::Placed;
 use freehold_runtime::Supervisor;
 use freehold_store::{Key, Store};
 use freehold_types::agent::{Answer, Query};
@@ -65,11 +65,6 @@ impl Hub {
     pub(crate) fn new(store: Store, environment: Arc<Environment>, supervisor: Supervisor) -> Self {
         let (sessions, next) = (Mutex::default(), AtomicU64::new(0));
         Self(Arc::new(Inner { store, environment, supervisor, sessions, next }))
-    }
-
-    /// How many nodes are connected.
-    pub(crate) fn connected(&self) -> usize {
-        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Registers a session; an older one of the same agent ends.
@@ -131,7 +126,8 @@ impl Hub {
             .get::<Instance>(machine)
             .ok_or_else(|| freehold_kinds::route::not_found::<Instance>(machine))?;
         let agents = Instance::agents(instance, &snapshot);
-        let away = || ApiError::invalid(format!("the host of `{}` is not connected; try later", instance.spec.name));
+        let away =
+            || ApiError::invalid(format!("the host of `{}` is not connected; try later", instance.spec.name));
         let link = agents.first().and_then(|agent| {
             self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(agent).cloned()
         });

@@ -52,7 +52,10 @@ enum Ended {
 
 /// Opens the WebSocket.
 pub(crate) async fn upgrade(State(hub): State<Hub>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT).on_upgrade(|socket| run(hub, socket))
+    upgrade
+        .max_message_size(MESSAGE_LIMIT)
+        .max_frame_size(MESSAGE_LIMIT)
+        .on_upgrade(|socket| run(hub, socket))
 }
 
 async fn run(hub: Hub, mut socket: WebSocket) {
@@ -207,8 +210,13 @@ impl Session {
                 Ok(())
             }
             ToController::Refused { lineage, revision, held } => {
-                tracing::warn!(agent = %self.agent, %lineage, revision, held, "a node holds a newer state");
-                Ok(())
+                tracing::warn!(agent = %self.agent, %lineage, revision, held, "a node has refused a slice");
+                // A node that is ahead of this controller would refuse the whole state as well.
+                if held <= self.hub.0.store.snapshot().revision() {
+                    self.tell_everything().await
+                } else {
+                    Ok(())
+                }
             }
             ToController::Hello { .. } => Err(Ended::Refused("it said hello twice".to_owned())),
         }
@@ -221,7 +229,11 @@ impl Session {
             self.sent.entry(observed.key).or_insert(None);
         }
         let name = self.hub.0.store.snapshot().get::<Agent>(agent).map(|agent| agent.spec.name.clone());
-        let actor = Actor { who: format!("node {}", name.unwrap_or_default()), from: String::new(), why: "observed".into() };
+        let actor = Actor {
+            who: format!("node {}", name.unwrap_or_default()),
+            from: String::new(),
+            why: "observed".into(),
+        };
         let plan = move |snapshot: &Snapshot| {
             let mut transaction = Transaction::default();
             for observed in &objects {
@@ -242,7 +254,8 @@ impl Session {
             objects.iter().map(|desired| (desired.key, Some(desired.clone()))).collect();
         let forget = self.sent.keys().filter(|key| !known.contains_key(key)).copied().collect();
         let (lineage, revision) = (snapshot.lineage(), snapshot.revision());
-        send(&mut self.socket, &ToNode::Slice(Slice { lineage, revision, full: true, objects, forget })).await?;
+        send(&mut self.socket, &ToNode::Slice(Slice { lineage, revision, full: true, objects, forget }))
+            .await?;
         self.sent = known;
         self.synchronised = true;
         Ok(())
@@ -255,7 +268,8 @@ impl Session {
         for key in dirty {
             let Some(object) = object_key(key) else { continue };
             match slice::one(key, self.agent, &snapshot, &self.hub.0.environment) {
-                Some(desired) if self.sent.get(&object).is_some_and(|known| known.as_ref() == Some(&desired)) => {}
+                Some(desired)
+                    if self.sent.get(&object).is_some_and(|known| known.as_ref() == Some(&desired)) => {}
                 Some(desired) => {
                     self.sent.insert(object, Some(desired.clone()));
                     objects.push(desired);
@@ -267,7 +281,8 @@ impl Session {
             return Ok(());
         }
         let (lineage, revision) = (snapshot.lineage(), snapshot.revision());
-        send(&mut self.socket, &ToNode::Slice(Slice { lineage, revision, full: false, objects, forget })).await
+        send(&mut self.socket, &ToNode::Slice(Slice { lineage, revision, full: false, objects, forget }))
+            .await
     }
 
     async fn ask(&mut self, question: Question) -> Result<(), Ended> {
