@@ -51,7 +51,7 @@ pub fn ensure_packages(progress: Progress<'_>) -> Result<Vec<String>, ImageError
     })?;
     if plan.add_source {
         progress("adding bookworm-backports, where the installed QEMU comes from");
-        let line = format!("deb http://deb.debian.org/debian {} main\n", packages::BACKPORTS);
+        let line = format!("deb {} {} main\n", debian_mirror()?, packages::BACKPORTS);
         run_with_input(
             root.command("install").args(["-m", "644", "/dev/stdin", BACKPORTS_LIST]),
             "coreutils",
@@ -70,6 +70,22 @@ pub fn ensure_packages(progress: Progress<'_>) -> Result<Vec<String>, ImageError
         run(install.args(&plan.packages), "apt").map(drop)
     })?;
     Ok(plan.packages)
+}
+
+/// The mirror that this host takes Debian 12 itself from; its backports lie there too.
+fn debian_mirror() -> Result<String, ImageError> {
+    let targets = run(
+        program("apt-get").args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(RELEASE)",
+            "Created-By: Packages",
+        ]),
+        "apt",
+    )?;
+    targets.lines().find_map(|line| line.strip_suffix(" bookworm").map(str::to_owned)).ok_or_else(|| {
+        ImageError::Host("apt knows no mirror of Debian 12; add one to /etc/apt/sources.list".to_owned())
+    })
 }
 
 fn plan() -> Result<Installation, ImageError> {
