@@ -68,6 +68,32 @@ async fn a_directory_that_was_there_stays_with_what_is_not_ours() {
 }
 
 #[tokio::test]
+async fn a_pool_whose_disk_is_not_mounted_is_not_begun_anew() {
+    let bench = Bench::new().await;
+    bench.volume(1, MIB).await.unwrap();
+    let (path, away) = (bench.path().join("pool"), bench.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let failures = [
+        bench.ensure_pool().await.unwrap_err(),
+        bench.volume(1, MIB).await.unwrap_err(),
+        bench.image(2, "http://192.0.2.1/", None).await.unwrap_err(),
+        bench.storage.remove_pool(bench.pool_id, &bench.pool).await.unwrap_err(),
+    ];
+    for error in failures {
+        assert!(matches!(&error, HostError::Failed(text) if text.contains("mount")), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    bench.ensure_pool().await.unwrap();
+    bench.volume(1, MIB).await.unwrap();
+    bench.remove_volume(1).await.unwrap();
+    bench.storage.remove_pool(bench.pool_id, &bench.pool).await.unwrap();
+    bench.ensure_pool().await.unwrap();
+}
+
+#[tokio::test]
 async fn pools_that_cannot_be_are_refused_with_a_remedy() {
     let bench = Bench::new().await;
     for (driver, word) in [
@@ -348,6 +374,14 @@ async fn an_image_stays_while_clones_stand_on_it() {
     let text = refused(bench.image(1, &other, None).await);
     assert!(text.contains("make a new image"), "{text}");
 
+    // A lost file comes back only as it was.
+    std::fs::remove_file(bench.image_path(1)).unwrap();
+    server.add("disk", Reply::Whole(pattern(2 * MIB)));
+    let text = refused(bench.image(1, &url, None).await);
+    assert!(text.contains("restore"), "{text}");
+    server.add("disk", Reply::Whole(pattern(MIB)));
+    bench.image(1, &url, None).await.unwrap();
+
     bench.remove_volume(10).await.unwrap();
     bench.remove_volume(10).await.unwrap();
     // Nothing stands on it any more: a new source replaces it.
@@ -383,11 +417,15 @@ async fn many_objects_are_made_at_once() {
 #[tokio::test]
 async fn a_running_machine_learns_of_growth_and_holds_its_volume() {
     let bench = Bench::with_libvirt().await;
-    bench.volume(1, 4 * MIB).await.unwrap();
+    // A clone, so that QEMU, which runs as a user of its own, must get at the image as well.
+    let server = Server::start();
+    let url = server.add("disk", Reply::Whole(pattern(MIB)));
+    bench.image(9, &url, None).await.unwrap();
+    bench.clone_of(9, 1, 4 * MIB).await.unwrap();
     let machine = bench.run_machine(1);
-    assert_eq!(bench.volume(1, 16 * MIB).await.unwrap(), Detail::Volume { bytes: 16 * MIB });
+    assert_eq!(bench.clone_of(9, 1, 16 * MIB).await.unwrap(), Detail::Volume { bytes: 16 * MIB });
     assert_eq!(machine.disk_size("vda"), 16 * MIB);
-    assert_eq!(bench.volume(1, 16 * MIB).await.unwrap(), Detail::Volume { bytes: 16 * MIB });
+    assert_eq!(bench.clone_of(9, 1, 16 * MIB).await.unwrap(), Detail::Volume { bytes: 16 * MIB });
     let error = bench.remove_volume(1).await.unwrap_err();
     assert!(matches!(&error, HostError::Failed(text) if text.contains(machine.name())), "{error}");
     drop(machine);

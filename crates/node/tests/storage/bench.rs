@@ -51,10 +51,10 @@ impl Bench {
         std::fs::create_dir(&allowed).unwrap();
         let path = directory.path().join("pool");
         let bench = Self {
-            storage: LocalStorage::new(StorageConfig {
-                image_directories: vec![allowed],
-                libvirt: uri.map(str::to_owned),
-            }),
+            storage: LocalStorage::with_memory(
+                StorageConfig { image_directories: vec![allowed], libvirt: uri.map(str::to_owned) },
+                directory.path().join("memory"),
+            ),
             pool_id: Id::generate(),
             pool: Pool {
                 name: "fast".to_owned(),

@@ -23,7 +23,7 @@ use freehold_types::Id;
 use freehold_types::agent::{Detail, Image, Pool, PoolDriver, Volume};
 use tokio::sync::watch;
 
-use self::directory::Directory;
+use self::directory::{Directory, Memory};
 use self::fetch::Fetcher;
 use self::libvirt::Libvirt;
 use self::libvirt_pools::LibvirtPools;
@@ -49,11 +49,23 @@ pub struct LocalStorage {
 impl LocalStorage {
     /// Storage as configured. Nothing is touched before the first call.
     pub fn new(config: StorageConfig) -> Self {
+        Self::assemble(config, Memory::default())
+    }
+
+    /// Storage that remembers in a directory which pools it made, so that one whose disk is not mounted
+    /// after a reboot is reported, and not begun anew on the disk below. The directory is made when
+    /// absent.
+    pub fn with_memory(config: StorageConfig, directory: PathBuf) -> Self {
+        Self::assemble(config, Memory::new(directory))
+    }
+
+    fn assemble(config: StorageConfig, memory: Memory) -> Self {
         Self {
             shared: Arc::new(Shared {
                 fetcher: Fetcher::new(config.image_directories),
                 pools: LibvirtPools::new(config.libvirt.clone()),
                 libvirt: Libvirt::new(config.libvirt),
+                memory,
                 references: Mutex::new(()),
             }),
         }
@@ -76,6 +88,7 @@ struct Shared {
     fetcher: Fetcher,
     libvirt: Libvirt,
     pools: LibvirtPools,
+    memory: Memory,
     /// Held while a clone is put in place and while an image is removed, so that no clone appears
     /// between the search for clones and the removal.
     references: Mutex<()>,

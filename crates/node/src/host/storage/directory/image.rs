@@ -1,7 +1,8 @@
 //! Images: fetched, judged, brought to qcow2 and put in place.
 //!
 //! The record of an image is durable before the image has its name, so an image with a fitting record is
-//! finished, and one without is of unknown origin and is fetched again, unless clones stand on it.
+//! finished, and one without is of unknown origin and is fetched again. Under clones nothing is replaced
+//! but by the very same data.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -13,12 +14,11 @@ use freehold_types::Id;
 use freehold_types::agent::{Detail, Image};
 use freehold_types::size;
 use nix::sys::statvfs::statvfs;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
 use super::layout::backing_name;
+use super::record::{Record, check_digest, digest_of};
 use super::{Directory, files};
 use crate::host::HostError;
 use crate::host::storage::blocking;
@@ -30,48 +30,14 @@ use crate::host::storage::unpack::{self, Format, UnpackError, Unpacked};
 /// Least time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(200);
 
-/// What is kept of an image beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    /// Where it came from, for people: without what may be secret.
-    source: String,
-    /// SHA-256 of the source as it was written.
-    source_digest: String,
-    /// SHA-256 of the bytes served.
-    sha256: String,
-    /// Bytes served.
-    fetched: u64,
-    /// Bytes.
-    virtual_size: u64,
-}
-
-impl Record {
-    fn detail(&self) -> Detail {
-        Detail::Image { virtual_size: self.virtual_size, fetched: self.fetched, total: Some(self.fetched) }
-    }
-
-    /// Whether an image with this record is the one asked for. The digest of the content decides where
-    /// one is given; a source may then move.
-    fn serves(&self, image: &Image) -> bool {
-        match &image.sha256 {
-            Some(wanted) => self.sha256.eq_ignore_ascii_case(wanted.trim()),
-            None => self.source_digest == digest_of(&image.source),
-        }
-    }
-}
-
-/// Refuses a digest that nothing can have, before anything is fetched for it.
-fn check_digest(digest: Option<&str>) -> Result<(), HostError> {
-    match digest.map(str::trim) {
-        Some(text) if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(
-            HostError::Refused(format!("its checksum `{text}` is no SHA-256: give 64 hexadecimal digits")),
-        ),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn digest_of(source: &str) -> String {
-    format!("{:x}", Sha256::digest(source.as_bytes()))
+/// How far an image is.
+enum Standing {
+    Finished(Record),
+    Wanted,
+    /// Its file is gone while volumes stand on it: only the very same data may take its place.
+    Lost {
+        sha256: String,
+    },
 }
 
 /// Ends a fetch, wherever it is, when the call that wanted it is dropped.
@@ -95,9 +61,11 @@ impl Directory {
         progress: watch::Sender<Option<Detail>>,
     ) -> Result<Detail, HostError> {
         let desired = image.clone();
-        if let Some(record) = self.files(move |pool| pool.finished(id, &desired)).await? {
-            return Ok(record.detail());
-        }
+        let lost = match self.files(move |pool| pool.stands(id, &desired)).await? {
+            Standing::Finished(record) => return Ok(record.detail()),
+            Standing::Wanted => None,
+            Standing::Lost { sha256 } => Some(sha256),
+        };
         let source = Source::parse(&image.source).map_err(HostError::Refused)?;
         check_digest(image.sha256.as_deref())?;
         let shown = source.display();
@@ -109,6 +77,12 @@ impl Directory {
                 "what {shown} serves has the SHA-256 {}, not {}: correct the checksum or the URL",
                 unpacked.sha256,
                 wanted.trim()
+            )));
+        }
+        if let Some(lost) = lost.filter(|lost| *lost != unpacked.sha256) {
+            return Err(HostError::Refused(format!(
+                "its file was lost, volumes stand on it, and {shown} now serves other data (SHA-256 {}, not {lost}): restore the file from a backup",
+                unpacked.sha256
             )));
         }
         let (file, virtual_size) = match unpacked.format {
@@ -128,24 +102,28 @@ impl Directory {
         Ok(detail)
     }
 
-    /// The record of the image when it is in place as desired. Clears the way when it is not.
-    fn finished(&self, id: Id, image: &Image) -> Result<Option<Record>, HostError> {
-        let (path, images) = (self.layout.image(id), self.layout.images());
+    /// How far the image is. Clears the way when it is to be fetched.
+    fn stands(&self, id: Id, image: &Image) -> Result<Standing, HostError> {
+        let images = self.layout.images();
+        let there = self.layout.image(id).exists();
         let record = self.record(id)?;
-        files::clear_partial(&images, id).map_err(self.io(&images))?;
-        if path.exists() {
-            if let Some(record) = record.filter(|record| record.serves(image)) {
-                return Ok(Some(record));
-            }
-            let clones = self.clones(id)?;
-            if !clones.is_empty() {
-                return Err(HostError::Refused(format!(
-                    "it was made from another source, and the volumes {} stand on it: make a new image for the new source",
-                    names(&clones)
-                )));
-            }
+        let serves = record.as_ref().is_some_and(|record| record.serves(image));
+        if let Some(record) = record.as_ref().filter(|_| there && serves) {
+            return Ok(Standing::Finished(record.clone()));
         }
-        Ok(None)
+        self.require_ready()?;
+        files::clear_partial(&images, id).map_err(self.io(&images))?;
+        let clones = self.clones(id)?;
+        if clones.is_empty() {
+            return Ok(Standing::Wanted);
+        }
+        match record.filter(|_| !there) {
+            Some(record) if serves => Ok(Standing::Lost { sha256: record.sha256 }),
+            _ => Err(HostError::Refused(format!(
+                "it was made from another source, and the volumes {} stand on it: make a new image for the new source",
+                names(&clones)
+            ))),
+        }
     }
 
     /// Fetches and unpacks into an unfinished file.
@@ -254,7 +232,7 @@ impl Directory {
         let path = self.layout.image(id);
         let _references = self.references();
         // A record must never describe an image that it does not belong to.
-        self.discard(id)?;
+        files::remove(&path).map_err(self.io(&path))?;
         let text = serde_json::to_vec_pretty(record)
             .map_err(|error| HostError::Failed(format!("its record cannot be written: {error}")))?;
         let images = self.layout.images();
@@ -275,15 +253,10 @@ impl Directory {
             )));
         }
         files::clear_partial(&images, id).map_err(self.io(&images))?;
-        self.discard(id)?;
-        self.changed();
-        Ok(())
-    }
-
-    fn discard(&self, id: Id) -> Result<(), HostError> {
         for path in [self.layout.image(id), self.layout.record(id)] {
             files::remove(&path).map_err(self.io(&path))?;
         }
+        self.changed();
         Ok(())
     }
 

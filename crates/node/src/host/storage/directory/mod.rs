@@ -17,7 +17,9 @@
 mod files;
 mod image;
 mod layout;
+mod memory;
 mod pool;
+mod record;
 mod volume;
 
 use std::path::Path;
@@ -29,6 +31,7 @@ use freehold_types::agent::{Detail, Image, Volume};
 use tokio::sync::watch;
 
 use self::layout::Layout;
+pub(super) use self::memory::Memory;
 use super::{Driver, Shared, blocking};
 use crate::host::HostError;
 

@@ -28,12 +28,13 @@ impl Directory {
     /// Makes the directory, or sees that it can be used.
     pub(super) fn prepare(&self) -> Result<Detail, HostError> {
         let root = self.layout.root();
-        let made = make_directory(root).map_err(self.io(root))?;
         let marker = self.layout.marker();
         match self.marker()? {
             Some(marker) if marker.pool == self.id => {}
             Some(other) => return Err(self.taken(other.pool)),
             None => {
+                self.check_memory()?;
+                let made = make_directory(root).map_err(self.io(root))?;
                 let text = serde_json::to_vec(&Marker { pool: self.id, made })
                     .map_err(|error| HostError::Failed(format!("{}: {error}", self.subject)))?;
                 self.write_marker(&text).map_err(self.io(&marker))?;
@@ -45,13 +46,43 @@ impl Directory {
         tempfile::tempfile_in(&images)
             .and_then(|mut file| file.write_all(&[0; 4096]))
             .map_err(self.io(&images))?;
+        self.shared.memory.keep(self.id, root).map_err(self.io(root))?;
         self.capacity()
+    }
+
+    /// Sees that the directory is that of the pool, before anything new is put into it.
+    pub(super) fn require_ready(&self) -> Result<(), HostError> {
+        match self.marker()? {
+            Some(marker) if marker.pool == self.id => Ok(()),
+            Some(other) => Err(self.taken(other.pool)),
+            None => Err(HostError::Failed(format!(
+                "{} is not ready: {} is missing; see that the disk of the pool is mounted",
+                self.subject,
+                self.layout.marker().display()
+            ))),
+        }
+    }
+
+    /// Sees that a directory without a marker is not one whose disk is missing.
+    fn check_memory(&self) -> Result<(), HostError> {
+        let root = self.layout.root();
+        match self.shared.memory.of(self.id, root).map_err(self.io(root))? {
+            None => Ok(()),
+            Some(memory) => Err(HostError::Failed(format!(
+                "{}: {} was made here before and is missing now: mount the disk of the pool, or, if all in it is given up, remove {}",
+                self.subject,
+                self.layout.marker().display(),
+                memory.display()
+            ))),
+        }
     }
 
     /// Removes what [`Self::prepare`] made, if no disk is left in it.
     pub(super) fn dissolve(&self) -> Result<(), HostError> {
         let root = self.layout.root();
-        let Some(marker) = self.marker()?.filter(|marker| marker.pool == self.id) else { return Ok(()) };
+        let Some(marker) = self.marker()?.filter(|marker| marker.pool == self.id) else {
+            return self.check_memory();
+        };
         let images = self.layout.images();
         let mut left = files::disks(root).map_err(self.io(root))?;
         left.extend(files::disks(&images).map_err(self.io(&images))?);
@@ -68,6 +99,8 @@ impl Directory {
             files::clear_all_partial(directory).map_err(self.io(directory))?;
         }
         files::remove_if_empty(&images).map_err(self.io(&images))?;
+        // In this order, so that a pool whose removal was cut off is not taken for one that is missing.
+        self.shared.memory.forget(self.id).map_err(self.io(root))?;
         files::remove(&self.layout.marker()).map_err(self.io(root))?;
         if marker.made {
             files::remove_if_empty(root).map_err(self.io(root))?;

@@ -76,7 +76,11 @@ impl Directory {
         let step = self
             .files(move |pool| {
                 let least = image.map(|image| pool.image_size(image)).transpose()?.flatten();
-                plan(&Desired { image, bytes: asked, least }, pool.volume_header(id)?.as_ref())
+                let step = plan(&Desired { image, bytes: asked, least }, pool.volume_header(id)?.as_ref())?;
+                if matches!(step, Step::Make { .. }) {
+                    pool.require_ready()?;
+                }
+                Ok(step)
             })
             .await?;
         let bytes = match step {
