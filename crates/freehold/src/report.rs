@@ -9,13 +9,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Prints a failure with all its causes, and gives the exit code for it.
 pub(crate) fn failure(failure: &anyhow::Error) -> ExitCode {
+    let mut stderr = anstream::stderr().lock();
     if let Some(error) = failure.downcast_ref::<freehold_cli::Error>() {
-        let mut stderr = std::io::stderr().lock();
         // When standard error is gone, nobody is left to tell.
         let _ = error.tell(&mut stderr);
         return ExitCode::from(error.code());
     }
-    let mut stderr = std::io::stderr().lock();
+    let is_broken_pipe = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if failure.root_cause().downcast_ref().is_some_and(is_broken_pipe) {
+        // The reader, such as `head`, has seen enough.
+        return ExitCode::SUCCESS;
+    }
     // When standard error is gone, nobody is left to tell.
     let _ = writeln!(stderr, "error: {failure}");
     for cause in failure.chain().skip(1) {

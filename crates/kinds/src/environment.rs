@@ -50,7 +50,7 @@ impl Environment {
             public_url: "https://cloud.example.org".to_owned(),
             master_key_digest: crate::key::digest("master"),
             session_key: Secret::new(vec![7; 32]),
-            session_lifetime: Duration::from_secs(86_400),
+            session_lifetime: Duration::from_hours(24),
             admin_email: None,
             bootstrap_user: "admin".to_owned(),
             bootstrap_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx7xvr5oZJjzY1kQm8W1p3c0rP2m2b6Jk5mC0R8yq3H test".to_owned(),

@@ -10,6 +10,9 @@ use crate::{
     session, subnet, team, token, user, volume, zone,
 };
 
+/// Makes the public form of an object.
+type View = fn(&Snapshot, Id) -> Option<Result<Vec<u8>, ApiError>>;
+
 /// What the rest of the program needs to know of a kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -21,7 +24,7 @@ pub struct Entry {
     /// Who may know of an object; `None` when there is no such object.
     pub scope: fn(&Snapshot, Id) -> Option<Scope>,
     /// The public form of an object; `None` when there is no such object.
-    pub view: fn(&Snapshot, Id) -> Option<Result<Vec<u8>, ApiError>>,
+    pub view: View,
     /// How many objects there are.
     pub count: fn(&Snapshot) -> usize,
     register: fn(Registry) -> Registry,

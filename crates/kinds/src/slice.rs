@@ -104,8 +104,7 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
             network.into_iter().chain(adapters.flat_map(|adapter| instances_of(adapter.id()))).collect()
         }
         Adapter::KIND => instances_of(id).into_iter().chain(network_of(id, snapshot)).collect(),
-        Project::KIND => snapshot.referrers::<Instance>(id).map(Object::key).collect(),
-        Hypervisor::KIND => snapshot.referrers::<Instance>(id).map(Object::key).collect(),
+        Project::KIND | Hypervisor::KIND => snapshot.referrers::<Instance>(id).map(Object::key).collect(),
         _ => Vec::new(),
     }
 }

@@ -62,7 +62,7 @@ impl Supervisor {
     {
         let mut shutdown = self.shutdown();
         self.spawn(name, async move {
-            let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+            let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_mins(1));
             while !shutdown.is_requested() {
                 let mut run = JoinSet::new();
                 run.spawn(task(shutdown.clone()).instrument(tracing::Span::current()));

@@ -61,6 +61,11 @@ impl Id {
         Self([0, 0, 0, 0, n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]])
     }
 
+    /// From its raw bytes.
+    pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw bytes, for keys and hashes.
     pub const fn as_bytes(&self) -> &[u8; 12] {
         &self.0

@@ -129,6 +129,7 @@ impl Engine {
             self.0.limiter.admit(peer)?;
         }
         let ids = path_ids(row, parts.uri.path())?;
+        let patience = Patience::read(row, &parts.headers)?;
         let asked = Asked {
             row,
             caller,
@@ -143,7 +144,6 @@ impl Engine {
             format!("{} {request_id}", row.operation),
         );
         let (outcome, committed) = self.transact(asked, actor).await?;
-        let patience = Patience::read(row, &parts.headers)?;
         let arrived = wait::until(&self.0.store, outcome.wait, patience).await;
         self.reply(row, outcome, &committed, client::contract_version(&parts.headers), arrived).await
     }

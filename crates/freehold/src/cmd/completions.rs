@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::{Args, CommandFactory};
 
 #[derive(Debug, Args)]
@@ -12,7 +11,7 @@ pub(crate) struct Arguments {
     shell: freehold_cli::Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
     freehold_cli::completions(arguments.shell, crate::Arguments::command(), &mut std::io::stdout().lock());
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

@@ -14,7 +14,7 @@ use super::up::DEFAULT_HOME;
 use crate::home::Home;
 
 /// How long an orderly end may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

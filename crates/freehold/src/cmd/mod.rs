@@ -51,7 +51,7 @@ pub(crate) fn run(command: Command, globals: &freehold_cli::Globals, logging: &l
         Command::Image(command) => image::run(&command, globals.quiet),
         Command::Store(command) => store::run(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::Client(command) => Ok(freehold_cli::run(&command, globals)?),
     }
 }

@@ -205,14 +205,12 @@ async fn prepare(home: &Home, arguments: &Arguments, progress: &Progress) -> Res
 }
 
 fn host_names(simulated: Option<usize>) -> Vec<String> {
-    match simulated {
-        Some(count) => (1..=count).map(|number| format!("simulated-{number}")).collect(),
-        None => {
-            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let name = name.trim();
-            vec![if name.is_empty() { "this-host".to_owned() } else { name.to_owned() }]
-        }
+    if let Some(count) = simulated {
+        return (1..=count).map(|number| format!("simulated-{number}")).collect();
     }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    vec![if name.is_empty() { "this-host".to_owned() } else { name.to_owned() }]
 }
 
 fn write_credentials(

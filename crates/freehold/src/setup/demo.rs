@@ -19,7 +19,7 @@ use serde_json::json;
 use super::world::{self, World};
 
 /// How long nodes may take to fetch the image, and to start the machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The machine that was made.
 #[derive(Debug, Clone)]
@@ -38,13 +38,13 @@ pub(crate) async fn ensure(controller: &Controller, world: &World) -> Result<Dem
         })
     })
     .await?;
-    let compute = match world::named::<Compute>(&controller.store().snapshot(), NAME, &[project]) {
-        Some(id) => id,
-        None => {
-            let body = json!({ "name": NAME, "vcpus": 1, "memory": 256 * MIB, "disk": 2048 * MIB });
-            let place = [project, world.zone];
-            world::make(controller.engine(), "create_project_zone_kompute", &place, "", body).await?
-        }
+    let known = world::named::<Compute>(&controller.store().snapshot(), NAME, &[project]);
+    let compute = if let Some(id) = known {
+        id
+    } else {
+        let body = json!({ "name": NAME, "vcpus": 1, "memory": 256 * MIB, "disk": 2048 * MIB });
+        let place = [project, world.zone];
+        world::make(controller.engine(), "create_project_zone_kompute", &place, "", body).await?
     };
     let snapshot = controller.store().snapshot();
     let instance = snapshot.get::<Compute>(compute).context("the demo machine is gone")?.spec.instance;

@@ -1,6 +1,6 @@
 //! Operations on anti-affinity groups.
 
-use freehold_store::{Entity, Key, Object, Transaction};
+use freehold_store::{Key, Object, Transaction};
 use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::schema_of;
 
@@ -104,7 +104,7 @@ fn change_instance(call: &Call<'_>, wanted: bool) -> Result<Outcome, ApiError> {
     if member.spec.project != group.spec.project {
         return Err(not_found::<Instance>(member.id()));
     }
-    change(group, |group| &mut group.instances, member.id(), wanted)
+    Ok(change(group, |group| &mut group.instances, member.id(), wanted))
 }
 
 fn change_compute(call: &Call<'_>, wanted: bool) -> Result<Outcome, ApiError> {
@@ -112,7 +112,7 @@ fn change_compute(call: &Call<'_>, wanted: bool) -> Result<Outcome, ApiError> {
     if member.spec.project != group.spec.project {
         return Err(not_found::<Compute>(member.id()));
     }
-    change(group, |group| &mut group.computes, member.id(), wanted)
+    Ok(change(group, |group| &mut group.computes, member.id(), wanted))
 }
 
 fn change(
@@ -120,7 +120,7 @@ fn change(
     list: fn(&mut Group) -> &mut Vec<Id>,
     member: Id,
     wanted: bool,
-) -> Result<Outcome, ApiError> {
+) -> Outcome {
     let mut spec = group.spec.clone();
     let members = list(&mut spec);
     members.retain(|id| *id != member);
@@ -129,5 +129,5 @@ fn change(
     }
     let mut transaction = Transaction::default();
     transaction.update(group, spec);
-    Ok(Outcome::object(transaction, Key { kind: Group::KIND, id: group.id() }))
+    Outcome::object(transaction, group.key())
 }

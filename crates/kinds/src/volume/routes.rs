@@ -1,6 +1,6 @@
 //! Operations on volumes.
 
-use freehold_store::{Amounts, Entity, Key, Transaction};
+use freehold_store::{Amounts, Entity, Key, Object, Transaction};
 use freehold_types::wire::VolumeType;
 use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::{Parameter, schema_of};
@@ -68,9 +68,9 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut transaction = Transaction::default();
     let delta = Amounts { storage: body.size, ..Amounts::default() };
     Project::charge(project, delta, call.snapshot, &mut transaction)?;
-    let pool = pool::default_of(call.find::<Region>(region)?, call.snapshot, call.query_object::<Pool>("poolId")?.map(|pool| pool.id()))?;
+    let pool = pool::default_of(call.find::<Region>(region)?, call.snapshot, call.query_object::<Pool>("poolId")?.map(Object::id))?;
     crud::refuse_deleting(pool)?;
-    let explicit = call.query_object::<Image>("templateId")?.map(|image| image.id());
+    let explicit = call.query_object::<Image>("templateId")?.map(Object::id);
     let image = match body.r#type {
         VolumeType::Os => Some(image::default_of(pool, call.snapshot, explicit)?),
         VolumeType::Raw => None,
@@ -93,7 +93,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         description: text::description(body.description)?,
         content: body.r#type,
         size: body.size,
-        image: image.map(|image| image.id()),
+        image: image.map(Object::id),
         agent: plan::maker(pool, call.snapshot)?,
         compute: None,
     };

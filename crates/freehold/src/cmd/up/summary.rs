@@ -73,7 +73,12 @@ impl Summary {
             writeln!(out, "  freehold context import {}", home.display())?;
         }
         writeln!(out, "  freehold get compute")?;
-        writeln!(out, "  freehold create compute web --project demo --zone home-1 --vcpus 1 --memory 256M --disk 1G --wait")?;
+        if self.machine.is_some() {
+            writeln!(out, "  freehold create compute web --project demo --zone home-1 \\")?;
+            writeln!(out, "      --vcpus 1 --memory 256M --disk 1G --wait")?;
+        } else {
+            writeln!(out, "  freehold create project first --team admins --region home")?;
+        }
         writeln!(out, "  freehold down")?;
         Ok(())
     }
