@@ -46,13 +46,25 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Held while a store is open, so that two controllers never share one file.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone does not release it while a process that is just being started still has a copy of
+        // the descriptor. An error leaves it to the closing.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the store for this process. Makes its directory, readable by nobody else, when it is missing.
-pub(super) fn lock(path: &Path) -> std::result::Result<File, BackendError> {
+pub(super) fn lock(path: &Path) -> std::result::Result<Lock, BackendError> {
     let failed = |source| BackendError::Io { path: path.to_owned(), action: "locked", source };
     DirBuilder::new().recursive(true).mode(0o700).create(directory(path)).map_err(failed)?;
     let lock = private().truncate(false).open(beside(path, ".lock")).map_err(failed)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(BackendError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
@@ -138,4 +150,21 @@ fn create(transaction: Transaction<'_>) -> rusqlite::Result<()> {
     transaction
         .execute("INSERT INTO head VALUES (1, ?1, ?2, 0)", params![FORMAT, Id::generate().to_string()])?;
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_descriptor_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let first = lock(&path).unwrap();
+        assert!(matches!(lock(&path), Err(BackendError::Locked { .. })));
+        let copy = first.0.try_clone().unwrap();
+        drop(first);
+        lock(&path).unwrap();
+        drop(copy);
+    }
 }

@@ -1,6 +1,5 @@
 //! SQLite in WAL mode with `synchronous=FULL`: one file, one process, a group of commits per fsync.
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,8 +28,8 @@ pub struct Sqlite {
     path: PathBuf,
     connection: Connection,
     sealer: Sealer,
-    /// Held while the store is open, so that two controllers never share one file.
-    _lock: File,
+    /// Released last, when the connection is closed.
+    _lock: file::Lock,
 }
 
 impl Sqlite {
