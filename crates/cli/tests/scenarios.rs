@@ -3,8 +3,8 @@
 //! A scenario is a text file below `scenarios/`, its expected output a snapshot beside it; a new case
 //! needs no Rust. Each line is a command line without `freehold`; `<<< TEXT` gives it standard input,
 //! `#` begins a comment. `{here}` is the folder of the scenarios, `{port}` the controller's port. `!` begins
-//! something that happens outside: `! node NAME` starts a node for the agent with that name, with the key
-//! that was mailed last; `! follow the link` opens the page that the last mail leads to.
+//! something that happens outside: `! machine NAME in ZONE` connects a machine, with an agent and a
+//! hypervisor of that name; `! follow the link` opens the page that the last mail leads to.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,10 +14,8 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use freehold_cli::context::Environment;
 use freehold_cli::terminal::Terminal;
-use freehold_controller::{Controller, ControllerConfig};
-use freehold_node::host::sim::{Sim, SimConfig};
-use freehold_node::{Link, Node, SimulatedNode};
-use freehold_store::Memory;
+use freehold_testkit::{Cluster, MASTER_KEY, facts};
+use freehold_types::Id;
 use tokio::runtime::Runtime;
 
 #[derive(Parser)]
@@ -43,27 +41,23 @@ impl std::io::Write for Screen {
     }
 }
 
-/// A cloud on the loopback interface, and the configuration of somebody who uses it.
+/// A cloud on the loopback interface, and the home of somebody who uses it.
 struct Cloud {
     runtime: Runtime,
-    controller: Controller,
-    nodes: Vec<Node>,
+    cluster: Cluster,
     home: tempfile::TempDir,
 }
 
 impl Cloud {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
-        let config =
-            ControllerConfig { listen: "127.0.0.1:0".parse().unwrap(), ..ControllerConfig::default() };
-        let environment = freehold_kinds::environment::Environment::for_tests();
-        let controller = runtime.block_on(Controller::start(config, environment, Memory::default())).unwrap();
+        let cluster = runtime.block_on(Cluster::start());
         let home = tempfile::tempdir().unwrap();
         let local = home.path().join(".freehold");
         std::fs::create_dir(&local).unwrap();
-        let credentials = format!(r#"{{"url": "http://{}", "master_key": "master"}}"#, controller.address());
+        let credentials = format!(r#"{{"url": "{}", "master_key": "{MASTER_KEY}"}}"#, cluster.url());
         std::fs::write(local.join("credentials.json"), credentials).unwrap();
-        Self { runtime, controller, nodes: Vec::new(), home }
+        Self { runtime, cluster, home }
     }
 
     /// Runs one command line; what it prints, and its exit code where that is not 0.
@@ -115,25 +109,17 @@ impl Cloud {
 
     /// Something that happens outside of the command line.
     fn happens(&mut self, event: &str) -> String {
-        match event.strip_prefix("node ") {
-            Some(agent) => self.start_node(agent),
-            None => self.follow_link(),
+        match event.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["machine", name, "in", zone] => self.start_machine(name, zone),
+            _ => self.follow_link(),
         }
     }
 
-    /// Starts a node for an agent, with the key of the newest mail.
-    fn start_node(&mut self, agent: &str) -> String {
-        let id = self.run(&format!("get agent {agent} -o id"));
-        let mail = self.run("outbox show");
-        let key = mail.split_whitespace().find(|word| word.len() == 64).unwrap();
-        let url = format!("http://{}", self.controller.address());
-        let setup = SimulatedNode::new(id.trim().parse().unwrap(), key.to_owned().into(), url);
-        let sim = Sim::new(SimConfig::default());
-        let _guard = self.runtime.enter();
-        let node = Node::simulated(setup, sim.host()).unwrap();
-        self.runtime.block_on(node.wait_until(|status| matches!(status.link, Link::Connected { .. })));
-        self.nodes.push(node);
-        format!("(node {agent} is connected)\n")
+    /// A machine in a zone: its agent, its hypervisor, and its node, connected.
+    fn start_machine(&mut self, name: &str, zone: &str) -> String {
+        let zone: Id = self.run(&format!("get zone {zone} -o id")).trim().parse().unwrap();
+        self.runtime.block_on(self.cluster.machine(zone, facts(name)));
+        format!("(machine {name} is connected)\n")
     }
 
     /// Follows the link of the newest mail, as its receiver would.
@@ -141,22 +127,19 @@ impl Cloud {
         let mail = self.run("outbox show");
         let link = mail.split_whitespace().find(|word| word.contains("?user=")).unwrap();
         let (_, path) = link.rsplit_once(".org").unwrap();
-        let url = format!("http://{}{path}", self.controller.address());
+        let url = format!("{}{path}", self.cluster.url());
         format!("(the page answers {})\n", ureq::post(url).send_empty().unwrap().status().as_u16())
     }
 
     fn stop(self) {
-        for node in self.nodes {
-            self.runtime.block_on(node.stop());
-        }
-        self.runtime.block_on(self.controller.stop());
+        self.runtime.block_on(self.cluster.stop());
     }
 }
 
 fn play(scenario: &Path) -> String {
     let mut cloud = Cloud::start();
     let here = scenario.parent().unwrap().to_string_lossy().into_owned();
-    let port = cloud.controller.address().port().to_string();
+    let port = cloud.cluster.url().rsplit_once(':').unwrap().1.to_owned();
     let mut told = Vec::new();
     for line in std::fs::read_to_string(scenario).unwrap().lines().filter(|line| !line.is_empty()) {
         match line.split_once(' ') {
@@ -188,6 +171,7 @@ fn scenarios() {
     insta::with_settings!({
         filters => vec![
             (r"\b[0-9a-f]{24}\b", "[ID]"),
+            (r"\d+ ms", "[TIME]"),
             (r"Revision:    \d+", "Revision:    [NUMBER]"),
             (r"127\.0\.0\.1-\d+", "127.0.0.1-[PORT]"),
             (r"http://127\.0\.0\.1:\d+", "[URL]"),
