@@ -97,7 +97,7 @@ impl Default for MailPace {
             first: Duration::from_secs(10),
             most: Duration::from_hours(1),
             give_up: Duration::from_hours(3 * 24),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use freehold_controller::config::{SmtpConfig, SmtpSecurity};
 use freehold_controller::{Controller, ControllerConfig, Tls};
 use freehold_kinds::environment::{Environment, SeedTemplate, SeedTemplates};
 use freehold_kinds::key;
@@ -42,6 +43,11 @@ struct File {
     #[serde(default = "default_session_hours")]
     session_hours: u64,
     admin_email: Option<String>,
+    /// None: mails stay in the outbox.
+    smtp: Option<Smtp>,
+    /// How long lines of the change log are kept.
+    #[serde(default = "default_keep_log_days")]
+    keep_log_days: u64,
     bootstrap: Bootstrap,
     #[serde(default)]
     host_gateways: bool,
@@ -58,6 +64,48 @@ struct File {
 struct TlsFiles {
     certificate: PathBuf,
     key: PathBuf,
+}
+
+/// The server that takes mails for delivery.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Smtp {
+    host: String,
+    port: Option<u16>,
+    #[serde(default)]
+    security: Security,
+    username: Option<String>,
+    /// File that holds the password; white space around it is ignored.
+    password_file: Option<PathBuf>,
+    from: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Security {
+    #[default]
+    StartTls,
+    Tls,
+    None,
+}
+
+impl Smtp {
+    fn settings(&self) -> Result<SmtpConfig> {
+        let security = match self.security {
+            Security::StartTls => SmtpSecurity::StartTls,
+            Security::Tls => SmtpSecurity::Tls,
+            Security::None => SmtpSecurity::None,
+        };
+        let usual_port = if matches!(self.security, Security::Tls) { 465 } else { 587 };
+        let password = self.password_file.as_deref().map(files::read).transpose()?;
+        Ok(SmtpConfig {
+            port: self.port.unwrap_or(usual_port),
+            security,
+            username: self.username.clone(),
+            password: password.map(|text| Secret::new(text.trim().to_owned())),
+            ..SmtpConfig::new(&self.host, &self.from)
+        })
+    }
 }
 
 /// Account and key given to machines of projects that name none.
@@ -111,6 +159,10 @@ const fn default_session_hours() -> u64 {
     24
 }
 
+const fn default_keep_log_days() -> u64 {
+    90
+}
+
 const fn default_image_limit() -> u64 {
     2 << 40
 }
@@ -124,7 +176,12 @@ pub(super) fn run(arguments: &Arguments, logging: &logging::Options) -> Result<E
     let sealer = Sealer::new(&Secrets::bytes(&secrets.seal_key)?);
     let store = Sqlite::open(&config.store, sealer).context("the store cannot be opened")?;
     let tls = config.tls.map(|TlsFiles { certificate, key }| Tls { certificate, key });
-    let settings = ControllerConfig { listen: config.listen, tls, ..ControllerConfig::default() };
+    let settings = ControllerConfig {
+        listen: config.listen,
+        tls,
+        smtp: config.smtp.as_ref().map(Smtp::settings).transpose()?,
+        keep_log: Duration::from_hours(24 * config.keep_log_days),
+    };
     super::runtime()?.block_on(async {
         let controller = Controller::start(settings, environment, store).await?;
         super::ended().await?;
