@@ -271,6 +271,45 @@ async fn a_bridge_stays_while_machines_use_it() {
 }
 
 #[tokio::test]
+async fn any_segment_becomes_any_other() {
+    let (space, other) = (Namespace::new(), Namespace::new());
+    space.cable(&other, "eth1");
+    let netlink = space.netlink(Some("eth1"), Some("192.0.2.1"));
+    let number = |vni, peers: &[&str]| SegmentLink::Vxlan {
+        vni,
+        peers: peers.iter().map(|peer| peer.parse().unwrap()).collect(),
+    };
+    let links = [
+        SegmentLink::Local,
+        SegmentLink::Untagged,
+        number(7, &["192.0.2.2"]),
+        number(8, &["192.0.2.2", "192.0.2.3"]),
+        number(8, &[]),
+    ];
+    let mut forms = Vec::new();
+    for (index, link) in links.into_iter().enumerate() {
+        let addresses: &[&str] = if index % 2 == 0 { &[] } else { &["10.0.0.1/24"] };
+        let form = segment(link, addresses);
+        forms.push(Segment { bridge: "br-green".to_owned(), mtu: 1300, ..form.clone() });
+        forms.push(form);
+    }
+    for before in &forms {
+        for after in &forms {
+            netlink.ensure_segment(ID, before).await.unwrap();
+            ensure(&space, &netlink, after).await;
+            let vxlan =
+                if let SegmentLink::Vxlan { vni, .. } = after.link { Some(format!("vx{vni}")) } else { None };
+            let mut expected = vec![after.bridge.clone(), "eth1".to_owned()];
+            expected.extend(vxlan);
+            assert_eq!(space.links(), expected);
+        }
+    }
+    netlink.remove_segment(ID, forms.last().unwrap()).await.unwrap();
+    assert_eq!(space.links(), ["eth1"]);
+    assert_eq!(space.link("eth1")["master"], json!(null));
+}
+
+#[tokio::test]
 async fn a_call_that_is_dropped_anywhere_is_taken_up_again() {
     let space = Namespace::new();
     let netlink = space.netlink(None, Some("192.0.2.1"));

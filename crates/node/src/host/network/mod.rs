@@ -22,6 +22,7 @@
 //! where guests are, and flood to the peers and to nothing else. No program is run; nothing is written
 //! outside of the kernel, so a reboot leaves nothing behind and the next call makes it again.
 
+mod advice;
 mod apply;
 mod desired;
 mod features;
@@ -90,8 +91,8 @@ impl Netlink {
             if changes.is_empty() {
                 return Ok(());
             }
-            if let Some(advice) = plan::advice(desired, &world) {
-                tracing::warn!("{advice}");
+            for warning in advice::of(desired, &world) {
+                tracing::warn!("{warning}");
             }
             for change in &changes {
                 tracing::info!(segment = %desired.segment, ?change, "changing the network of the host");

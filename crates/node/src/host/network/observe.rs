@@ -44,6 +44,7 @@ impl Wire {
                     Some((names.get(&message.header.index)?.clone(), link(message, &names)))
                 })
                 .collect(),
+            filters_bridges: self.files(filters_bridges).await?,
         };
         let addresses: Vec<AddressMessage> =
             self.handle.address().get().execute().try_collect().await.map_err(failed)?;
@@ -112,6 +113,12 @@ impl Wire {
         }
         Ok(())
     }
+}
+
+/// Absent where the kernel cannot.
+fn filters_bridges() -> bool {
+    std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
+        .is_ok_and(|text| text.trim() == "1")
 }
 
 fn name(message: &LinkMessage) -> Option<String> {

@@ -129,23 +129,6 @@ pub(super) fn remove(desired: &Desired, world: &World) -> Result<Vec<Change>, Ho
     Ok(changes)
 }
 
-/// What is worth a warning though it is no reason to refuse.
-pub(super) fn advice(desired: &Desired, world: &World) -> Option<String> {
-    let Port::Vxlan { local, .. } = &desired.port else { return None };
-    // Ethernet, IP, UDP and VXLAN headers around each frame.
-    let needed = desired.mtu + if local.is_ipv4() { 50 } else { 70 };
-    let (name, carrier) = world
-        .links
-        .iter()
-        .find(|(_, link)| link.addresses.iter().any(|held| held.address.addr() == *local))?;
-    (carrier.mtu < needed).then(|| {
-        format!(
-            "{}: packets of {} bytes do not fit {name} with its MTU of {}: raise it to {needed} on all nodes, or lower that of the segment",
-            desired.subject, desired.mtu, carrier.mtu
-        )
-    })
-}
-
 struct Planner<'a> {
     desired: &'a Desired,
     world: &'a World,

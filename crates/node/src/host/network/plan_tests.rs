@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use freehold_types::Id;
 use freehold_types::agent::{Segment, SegmentLink};
 
-use super::super::NetworkConfig;
 use super::super::world::Held;
+use super::super::{NetworkConfig, advice};
 use super::*;
 
 const ME: &str = "192.0.2.1";
@@ -259,11 +259,15 @@ fn what_was_cut_off_is_taken_up_again() {
 }
 
 #[test]
-fn packets_that_do_not_fit_are_warned_of() {
-    let wide = Segment { mtu: 1500, ..segment(vxlan(&["192.0.2.2"]), &[]) };
-    let text = advice(&desired(&wide), &host()).unwrap();
+fn what_would_surprise_is_warned_of() {
+    let narrow = desired(&segment(vxlan(&["192.0.2.2"]), &[]));
+    assert_eq!(advice::of(&narrow, &host()), Vec::<String>::new());
+    let wide = desired(&Segment { mtu: 1500, ..segment(vxlan(&["192.0.2.2"]), &[]) });
+    let text = advice::of(&wide, &host()).join("; ");
     assert!(text.contains("eth0") && text.contains("1550"), "{text}");
-    assert_eq!(advice(&desired(&segment(vxlan(&["192.0.2.2"]), &[])), &host()), None);
+    let filtered = World { filters_bridges: true, ..host() };
+    let text = advice::of(&narrow, &filtered).join("; ");
+    assert!(text.contains("bridge-nf-call-iptables=0"), "{text}");
 }
 
 fn links() -> impl Strategy<Value = SegmentLink> {

@@ -14,6 +14,8 @@ pub(super) const VXLAN_PORT: u16 = 4789;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct World {
     pub(super) links: BTreeMap<String, Link>,
+    /// The kernel hands packets between ports of a bridge to the host's firewall.
+    pub(super) filters_bridges: bool,
 }
 
 /// One network interface.
