@@ -174,6 +174,9 @@ impl Drop for Bench {
         if !self.libvirt {
             return;
         }
+        // Ends what shows pools to libvirt, before they are taken out of it.
+        self.storage = LocalStorage::new(StorageConfig::default());
+        std::thread::sleep(Duration::from_millis(600));
         if let Ok(mut connect) = Connect::open(Some(LIBVIRT)) {
             if let Ok(pool) = StoragePool::lookup_by_name(&connect, &format!("fh-{}", self.pool_id)) {
                 let _ = pool.destroy();

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use freehold_types::Id;
@@ -20,7 +20,7 @@ use super::libvirt::Connection;
 /// How long to wait for further changes.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// The way to the thread; dropping it ends the thread after what is under way.
+/// The way to the thread; dropping it ends the thread after the change under way.
 #[derive(Debug)]
 pub(super) struct LibvirtPools {
     wishes: Option<Sender<(Id, Wish)>>,
@@ -73,7 +73,16 @@ fn run(uri: &str, wishes: &Receiver<(Id, Wish)>) {
     while let Ok((id, wish)) = wishes.recv() {
         std::thread::sleep(GATHER);
         let mut pools = BTreeMap::from([(id, wish)]);
-        pools.extend(wishes.try_iter());
+        let ended = loop {
+            match wishes.try_recv() {
+                Ok((id, wish)) => pools.insert(id, wish),
+                Err(error) => break error == TryRecvError::Disconnected,
+            };
+        };
+        if ended {
+            // The node is stopping; the next one shows its pools when it sees them.
+            break;
+        }
         let connection = match Connection::open(uri) {
             Ok(connection) => connection,
             Err(error) => {
