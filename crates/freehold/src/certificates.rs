@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 
 use crate::files;
@@ -16,7 +16,10 @@ use crate::home::Home;
 pub(crate) fn ensure(home: &Home, listen: IpAddr) -> Result<()> {
     let tls = home.tls();
     files::make_directory(&tls, 0o711)?;
-    if [home.ca_file(), home.ca_key(), home.certificate(), home.certificate_key()].iter().all(|path| path.exists()) {
+    if [home.ca_file(), home.ca_key(), home.certificate(), home.certificate_key()]
+        .iter()
+        .all(|path| path.exists())
+    {
         return Ok(());
     }
     let (authority, key) = authority()?;
@@ -31,7 +34,8 @@ pub(crate) fn ensure(home: &Home, listen: IpAddr) -> Result<()> {
 
 fn authority() -> Result<(rcgen::Certificate, KeyPair)> {
     let key = KeyPair::generate().context("a key cannot be made")?;
-    let certificate = authority_parameters()?.self_signed(&key).context("the authority cannot sign itself")?;
+    let certificate =
+        authority_parameters()?.self_signed(&key).context("the authority cannot sign itself")?;
     Ok((certificate, key))
 }
 

@@ -57,7 +57,11 @@ impl Home {
     /// A home that must be there.
     pub(crate) fn existing(path: &Path) -> Result<Self> {
         let path = path.canonicalize().with_context(|| {
-            format!("there is no home at {}; make one with `freehold up --home {}`", path.display(), path.display())
+            format!(
+                "there is no home at {}; make one with `freehold up --home {}`",
+                path.display(),
+                path.display()
+            )
         })?;
         Ok(Self(path))
     }
@@ -92,7 +96,12 @@ impl Home {
         if open {
             return self.0.join("data");
         }
-        let name: String = self.0.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let name: String = self
+            .0
+            .to_string_lossy()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
         Path::new(FALLBACK_DATA).join(name.trim_matches('-'))
     }
 
@@ -116,7 +125,9 @@ impl Home {
             .write(true)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
-        if !FileExt::try_lock_exclusive(&file).with_context(|| format!("{} cannot be locked", path.display()))? {
+        if !FileExt::try_lock_exclusive(&file)
+            .with_context(|| format!("{} cannot be locked", path.display()))?
+        {
             return Ok(None);
         }
         file.set_len(0)?;

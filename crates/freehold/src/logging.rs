@@ -24,10 +24,24 @@ pub(crate) enum Format {
 #[command(next_help_heading = "Logging (roles only)")]
 pub(crate) struct Options {
     /// How log lines look
-    #[arg(long, global = true, value_enum, default_value = "human", env = "FREEHOLD_LOG_FORMAT", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "human",
+        env = "FREEHOLD_LOG_FORMAT",
+        hide_env = true
+    )]
     pub(crate) log_format: Format,
     /// Which lines: a level, or `target=level` pairs with commas
-    #[arg(long, global = true, value_name = "FILTER", default_value = "info", env = "FREEHOLD_LOG", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "FREEHOLD_LOG",
+        hide_env = true
+    )]
     pub(crate) log_level: String,
 }
 
@@ -36,8 +50,12 @@ pub(crate) struct Options {
 /// # Errors
 /// For a filter that cannot be read, or a file that cannot be written.
 pub(crate) fn start(options: &Options, file: Option<&Path>) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&options.log_level)
-        .with_context(|| format!("`--log-level {}` cannot be read; write `info`, or `freehold_node=debug,info`", options.log_level))?;
+    let filter = EnvFilter::try_new(&options.log_level).with_context(|| {
+        format!(
+            "`--log-level {}` cannot be read; write `info`, or `freehold_node=debug,info`",
+            options.log_level
+        )
+    })?;
     let writer = match file {
         Some(path) => {
             let file = OpenOptions::new()
@@ -51,7 +69,9 @@ pub(crate) fn start(options: &Options, file: Option<&Path>) -> anyhow::Result<()
     };
     let registry = tracing_subscriber::registry().with(filter);
     match options.log_format {
-        Format::Human => registry.with(layer().with_ansi(file.is_none()).with_target(false).with_writer(writer)).try_init(),
+        Format::Human => {
+            registry.with(layer().with_ansi(file.is_none()).with_target(false).with_writer(writer)).try_init()
+        }
         Format::Json => registry.with(layer().json().with_writer(writer)).try_init(),
     }
     .context("logging was started twice")

@@ -9,6 +9,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use crate::environment::Environment;
+use crate::key;
 use crate::kind::Scope;
 use crate::project::Project;
 use crate::registry;
@@ -17,7 +18,6 @@ use crate::session::{self, Session};
 use crate::team::Team;
 use crate::token::{Owner, Token};
 use crate::user::User;
-use crate::key;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,9 @@ impl Caller {
 
     /// Whether a team of the account is attached to the project.
     pub fn is_member(&self, project: Id, snapshot: &Snapshot) -> bool {
-        let (Some(user), Some(project)) = (self.user(), snapshot.get::<Project>(project)) else { return false };
+        let (Some(user), Some(project)) = (self.user(), snapshot.get::<Project>(project)) else {
+            return false;
+        };
         snapshot.referrers::<Team>(user).any(|team| project.spec.teams.contains(&team.id()))
     }
 
@@ -113,7 +115,8 @@ pub fn authenticate(
             by_key(snapshot, &digest, now)
         }
         Credentials::Bearer(presented) => {
-            let refused = || ApiError::unauthenticated("the session token is not valid or has ended; log in again");
+            let refused =
+                || ApiError::unauthenticated("the session token is not valid or has ended; log in again");
             let claims = session::verify(presented.expose(), environment, now).ok_or_else(refused)?;
             let session = snapshot.get::<Session>(claims.jti).ok_or_else(refused)?;
             account(snapshot, session.spec.user, Some(session.id())).ok_or_else(refused)

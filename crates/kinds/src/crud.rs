@@ -5,8 +5,8 @@ use freehold_types::{ApiError, Id};
 use freehold_web::openapi::Parameter;
 
 use crate::kind::{Kind, Updatable};
-use crate::{change, registry};
 use crate::route::{Call, Outcome, Wait, not_found};
+use crate::{change, registry};
 
 const EXPAND: Parameter =
     Parameter { name: "expand", kind: "boolean", description: "Give whole objects instead of ids." };
@@ -101,7 +101,11 @@ pub fn update<K: Updatable>(call: &Call<'_>) -> Result<Outcome, ApiError> {
 ///
 /// # Errors
 /// As [`change::read`].
-pub fn changed_body<K: Kind, U>(object: &Object<K>, read_only: &[&str], call: &Call<'_>) -> Result<U, ApiError>
+pub fn changed_body<K: Kind, U>(
+    object: &Object<K>,
+    read_only: &[&str],
+    call: &Call<'_>,
+) -> Result<U, ApiError>
 where
     U: serde::de::DeserializeOwned + schemars::JsonSchema,
 {
@@ -150,7 +154,8 @@ pub fn refuse_deleting<K: Kind>(object: &Object<K>) -> Result<(), ApiError> {
 pub fn refuse_used<K: Kind>(object: &Object<K>, snapshot: &Snapshot) -> Result<(), ApiError> {
     const SHOWN: usize = 3;
     let mut blockers = snapshot.blockers(object.id());
-    let shown: Vec<String> = blockers.by_ref().take(SHOWN).map(|blocker| describe(blocker.as_ref())).collect();
+    let shown: Vec<String> =
+        blockers.by_ref().take(SHOWN).map(|blocker| describe(blocker.as_ref())).collect();
     if shown.is_empty() {
         return Ok(());
     }
@@ -185,7 +190,12 @@ pub fn named<E: Entity>(object: &Object<E>) -> String {
 ///
 /// # Errors
 /// 409.
-pub fn refuse_taken<K: Kind>(snapshot: &Snapshot, claim: &str, own: Option<Id>, name: &str) -> Result<(), ApiError> {
+pub fn refuse_taken<K: Kind>(
+    snapshot: &Snapshot,
+    claim: &str,
+    own: Option<Id>,
+    name: &str,
+) -> Result<(), ApiError> {
     match snapshot.claim(claim) {
         Some(owner) if Some(owner.id) != own => {
             Err(ApiError::conflict(format!("a {} named `{name}` exists already ({})", K::NOUN, owner.id)))
@@ -222,7 +232,12 @@ pub fn changed_description(
 ///
 /// # Errors
 /// 422.
-pub fn refuse_change<T: PartialEq>(noun: &str, field: &str, current: &T, change: Option<&T>) -> Result<(), ApiError> {
+pub fn refuse_change<T: PartialEq>(
+    noun: &str,
+    field: &str,
+    current: &T,
+    change: Option<&T>,
+) -> Result<(), ApiError> {
     match change {
         Some(change) if change != current => Err(ApiError::invalid(format!(
             "`{field}` of a {noun} is fixed at creation; make a new {noun} instead"

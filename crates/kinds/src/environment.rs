@@ -53,7 +53,9 @@ impl Environment {
             session_lifetime: Duration::from_hours(24),
             admin_email: None,
             bootstrap_user: "admin".to_owned(),
-            bootstrap_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx7xvr5oZJjzY1kQm8W1p3c0rP2m2b6Jk5mC0R8yq3H test".to_owned(),
+            bootstrap_key:
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx7xvr5oZJjzY1kQm8W1p3c0rP2m2b6Jk5mC0R8yq3H test"
+                    .to_owned(),
             host_gateways: true,
             image_limit: 1 << 40,
             plain_images: true,

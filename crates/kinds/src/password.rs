@@ -14,8 +14,7 @@ const LENGTH: std::ops::RangeInclusive<usize> = 10..=256;
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 
 /// The hash of a password that nobody has, so that an unknown account costs as much as a known one.
-static NOBODY: LazyLock<Option<String>> =
-    LazyLock::new(|| hash(crate::key::random_text(32).expose()).ok());
+static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash(crate::key::random_text(32).expose()).ok());
 
 /// Refuses passwords that can be guessed.
 ///

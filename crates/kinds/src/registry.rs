@@ -61,7 +61,8 @@ impl Entry {
 }
 
 fn json(view: &impl serde::Serialize) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(view).map_err(|error| ApiError::internal(format!("the answer has no JSON form: {error}")))
+    serde_json::to_vec(view)
+        .map_err(|error| ApiError::internal(format!("the answer has no JSON form: {error}")))
 }
 
 /// Every kind.

@@ -312,7 +312,9 @@ impl Row {
     /// The failures that may occur, as the contract lists them per sort of operation, and ours beside them.
     pub fn errors(&self) -> &'static [u16] {
         match (self.method, self.body.is_some(), matches!(self.success, Success::Created(_))) {
-            _ if matches!(self.permission, Permission::Public) => &[400, 401, 404, 413, 415, 422, 429, 500, 503],
+            _ if matches!(self.permission, Permission::Public) => {
+                &[400, 401, 404, 413, 415, 422, 429, 500, 503]
+            }
             ("GET", ..) => &[400, 401, 403, 404, 422, 500, 503],
             ("DELETE", ..) => &[400, 401, 403, 404, 409, 422, 500, 503],
             (_, _, true) => &[400, 401, 403, 404, 409, 413, 415, 422, 500, 503, 507],

@@ -44,7 +44,12 @@ pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<De
 
 /// What a node must make of one object; `None` when it is nothing to this node.
 pub fn one(key: Key, agent: Id, snapshot: &Snapshot, environment: &Environment) -> Option<Desired> {
-    fn desired<K: Placed>(id: Id, agent: Id, snapshot: &Snapshot, environment: &Environment) -> Option<Desired> {
+    fn desired<K: Placed>(
+        id: Id,
+        agent: Id,
+        snapshot: &Snapshot,
+        environment: &Environment,
+    ) -> Option<Desired> {
         placed::desired(snapshot.get::<K>(id)?, agent, snapshot, environment)
     }
     match key.kind {
@@ -79,14 +84,16 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
         return Vec::new();
     }
     let id = change.key.id;
-    let instances_of = |adapter: Id| snapshot.referrers::<Instance>(adapter).map(Object::key).collect::<Vec<_>>();
+    let instances_of =
+        |adapter: Id| snapshot.referrers::<Instance>(adapter).map(Object::key).collect::<Vec<_>>();
     match change.key.kind {
         Instance::KIND => {
             // Its networks come and go with it.
             let object = change.after.as_ref().or(change.before.as_ref());
-            let networks = object.and_then(|object| object.downcast::<Instance>()).into_iter().flat_map(|instance| {
-                instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
-            });
+            let networks =
+                object.and_then(|object| object.downcast::<Instance>()).into_iter().flat_map(|instance| {
+                    instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
+                });
             std::iter::once(change.key).chain(networks).collect()
         }
         Pool::KIND => {
@@ -96,7 +103,9 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
         Network::KIND => {
             let subnets = snapshot.referrers::<Subnet>(id);
             let adapters = subnets.flat_map(|subnet| snapshot.referrers::<Adapter>(subnet.id()));
-            std::iter::once(change.key).chain(adapters.flat_map(|adapter| instances_of(adapter.id()))).collect()
+            std::iter::once(change.key)
+                .chain(adapters.flat_map(|adapter| instances_of(adapter.id())))
+                .collect()
         }
         Subnet::KIND => {
             let network = snapshot.get::<Subnet>(id).map(|subnet| Key::of::<Network>(subnet.spec.network));
@@ -167,7 +176,12 @@ pub fn named_agents(object: &dyn AnyObject, snapshot: &Snapshot) -> Vec<Id> {
 
 /// Notes what a node found of an object. `false` when there is no such object any more.
 pub fn observe(agent: Id, observed: &Observed, snapshot: &Snapshot, transaction: &mut Transaction) -> bool {
-    fn note<K: Placed>(agent: Id, observed: &Observed, snapshot: &Snapshot, transaction: &mut Transaction) -> bool {
+    fn note<K: Placed>(
+        agent: Id,
+        observed: &Observed,
+        snapshot: &Snapshot,
+        transaction: &mut Transaction,
+    ) -> bool {
         let object = snapshot.get::<K>(observed.key.id);
         if let Some(object) = object {
             placed::observe(object, agent, observed, transaction);
@@ -186,7 +200,10 @@ pub fn observe(agent: Id, observed: &Observed, snapshot: &Snapshot, transaction:
 /// What nodes told of an object.
 pub fn states(key: Key, snapshot: &Snapshot) -> Vec<NodeState> {
     fn of<K: Placed>(id: Id, snapshot: &Snapshot) -> Vec<NodeState> {
-        snapshot.get::<K>(id).map(|object| object.status.nodes.values().cloned().collect()).unwrap_or_default()
+        snapshot
+            .get::<K>(id)
+            .map(|object| object.status.nodes.values().cloned().collect())
+            .unwrap_or_default()
     }
     match key.kind {
         Pool::KIND => of::<Pool>(key.id, snapshot),

@@ -16,7 +16,9 @@ pub fn name(noun: &str, name: &str) -> Result<(), ApiError> {
         return Err(ApiError::malformed(format!("the {noun} needs a name")));
     }
     if name.chars().count() > NAME_LIMIT {
-        return Err(ApiError::invalid(format!("the name of the {noun} is longer than {NAME_LIMIT} characters")));
+        return Err(ApiError::invalid(format!(
+            "the name of the {noun} is longer than {NAME_LIMIT} characters"
+        )));
     }
     if name.trim() != name || name.chars().any(char::is_control) {
         return Err(ApiError::invalid(format!(

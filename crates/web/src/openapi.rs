@@ -94,12 +94,13 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator, error: &Sche
 }
 
 fn parameters(operation: &Operation) -> Vec<Value> {
-    let in_path = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        json!({
-            "name": name, "in": "path", "required": true,
-            "schema": { "type": "string", "pattern": "^[0-9a-f]{24}$" },
-        })
-    });
+    let in_path =
+        operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+            json!({
+                "name": name, "in": "path", "required": true,
+                "schema": { "type": "string", "pattern": "^[0-9a-f]{24}$" },
+            })
+        });
     let in_query = operation.query.iter().map(|parameter| {
         let schema = match parameter.kind {
             "date" => json!({ "type": "string", "format": "date" }),

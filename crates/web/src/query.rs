@@ -20,8 +20,11 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
             if !known.contains(&name.as_ref()) {
-                let known = if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
-                return Err(ApiError::malformed(format!("unknown query parameter `{name}`; known here: {known}")));
+                let known =
+                    if known.is_empty() { "none".to_owned() } else { format!("`{}`", known.join("`, `")) };
+                return Err(ApiError::malformed(format!(
+                    "unknown query parameter `{name}`; known here: {known}"
+                )));
             }
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(ApiError::malformed(format!("the query parameter `{name}` is given twice")));
@@ -33,7 +36,11 @@ impl Query {
 
     /// A parameter; an empty one counts as absent, since generated clients send those.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// A parameter of a type.
@@ -44,7 +51,9 @@ impl Query {
         self.get(name)
             .map(|text| {
                 text.parse().map_err(|_| {
-                    ApiError::malformed(format!("the query parameter `{name}` is `{text}`, and must be {expected}"))
+                    ApiError::malformed(format!(
+                        "the query parameter `{name}` is `{text}`, and must be {expected}"
+                    ))
                 })
             })
             .transpose()
@@ -70,7 +79,9 @@ fn decode(text: &str) -> Result<Cow<'_, str>, ApiError> {
     let refused = || ApiError::malformed("the query string is not UTF-8");
     if text.contains('+') {
         let spaced = text.replace('+', " ");
-        return Ok(Cow::Owned(percent_decode_str(&spaced).decode_utf8().map_err(|_| refused())?.into_owned()));
+        return Ok(Cow::Owned(
+            percent_decode_str(&spaced).decode_utf8().map_err(|_| refused())?.into_owned(),
+        ));
     }
     percent_decode_str(text).decode_utf8().map_err(|_| refused())
 }
@@ -81,7 +92,8 @@ mod tests {
 
     #[test]
     fn parameters_are_checked() {
-        let query = Query::read(Some("public=True&poolId=&name=a%20b"), &["public", "poolId", "name"]).unwrap();
+        let query =
+            Query::read(Some("public=True&poolId=&name=a%20b"), &["public", "poolId", "name"]).unwrap();
         assert_eq!(query.flag("public").unwrap(), Some(true));
         assert_eq!(query.get("poolId"), None);
         assert_eq!(query.get("name"), Some("a b"));

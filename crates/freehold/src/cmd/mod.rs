@@ -42,7 +42,11 @@ pub(crate) enum Command {
 }
 
 /// Carries out a command.
-pub(crate) fn run(command: Command, globals: &freehold_cli::Globals, logging: &logging::Options) -> Result<ExitCode> {
+pub(crate) fn run(
+    command: Command,
+    globals: &freehold_cli::Globals,
+    logging: &logging::Options,
+) -> Result<ExitCode> {
     match command {
         Command::Up(arguments) => up::run(&arguments, globals.quiet, logging),
         Command::Down(arguments) => down::run(&arguments),

@@ -92,9 +92,7 @@ pub(super) fn run(arguments: &Arguments, quiet: bool, logging: &logging::Options
     if arguments.fresh && !arguments.background {
         start_anew(&home, arguments)?;
     }
-    if !arguments.background
-        && home.process()?.is_some()
-    {
+    if !arguments.background && home.process()?.is_some() {
         summary::print_existing(&home)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -104,11 +102,8 @@ pub(super) fn run(arguments: &Arguments, quiet: bool, logging: &logging::Options
     let Some(running) = home.lock()? else {
         bail!("another process runs {}; stop it with `freehold down`", home.path().display());
     };
-    let progress = if arguments.background {
-        Progress::in_file(home.progress())
-    } else {
-        Progress::on_terminal(quiet)
-    };
+    let progress =
+        if arguments.background { Progress::in_file(home.progress()) } else { Progress::on_terminal(quiet) };
     logging::start(logging, Some(&home.log()))?;
     super::runtime()?.block_on(serve(&home, arguments, &progress, running))?;
     Ok(ExitCode::SUCCESS)
@@ -161,7 +156,8 @@ impl Cloud {
         let data = home.data();
         let pool = format!("dir:{}", data.join("pool").display());
         let world =
-            setup::world::ensure_world(&controller, &keys, &names, &pool, &image, &secrets.admin_password).await?;
+            setup::world::ensure_world(&controller, &keys, &names, &pool, &image, &secrets.admin_password)
+                .await?;
         progress.step("starting the nodes");
         let url = setup::controller::url(controller.address(), arguments.tls != TlsChoice::Off);
         let nodes = match arguments.simulated {
@@ -199,7 +195,8 @@ async fn prepare(home: &Home, arguments: &Arguments, progress: &Progress) -> Res
         files::make_directory(&images, 0o711)?;
         step("building the tiny image");
         let path = images.join("tiny.qcow2");
-        let built = freehold_images::tiny::build(&path, freehold_images::tiny::Options::default(), &mut step)?;
+        let built =
+            freehold_images::tiny::build(&path, freehold_images::tiny::Options::default(), &mut step)?;
         Ok(format!("file://{}", built.path.display()))
     })
 }
@@ -279,7 +276,8 @@ fn start_anew(home: &Home, arguments: &Arguments) -> Result<()> {
     }
     for entry in std::fs::read_dir(home.path())? {
         let path = entry?.path();
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.with_context(|| format!("{} cannot be removed", path.display()))?;
     }
     Ok(())

@@ -49,7 +49,8 @@ pub(crate) async fn ensure(controller: &Controller, world: &World) -> Result<Dem
     let snapshot = controller.store().snapshot();
     let instance = snapshot.get::<Compute>(compute).context("the demo machine is gone")?.spec.instance;
     settled(controller, Key::of::<Instance>(instance)).await?;
-    let address = address(&controller.store().snapshot(), compute).context("the demo machine has no address")?;
+    let address =
+        address(&controller.store().snapshot(), compute).context("the demo machine has no address")?;
     Ok(Demo { instance, name: NAME.to_owned(), address })
 }
 

@@ -20,7 +20,10 @@ pub(crate) fn ensure(home: &Home) -> Result<String> {
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).context("an SSH key cannot be made")?;
     key.set_comment("freehold");
     let line = key.public_key().to_openssh().context("the SSH key has no public form")?;
-    files::write_private(&path, key.to_openssh(LineEnding::LF).context("the SSH key has no text form")?.as_bytes())?;
+    files::write_private(
+        &path,
+        key.to_openssh(LineEnding::LF).context("the SSH key has no text form")?.as_bytes(),
+    )?;
     files::write_public(&public, line.as_bytes())?;
     Ok(line)
 }

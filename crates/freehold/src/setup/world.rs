@@ -37,9 +37,13 @@ pub(crate) struct World {
 pub(crate) async fn agents(controller: &Controller, names: &[String]) -> Result<Vec<NodeKey>> {
     let mut keys = Vec::with_capacity(names.len());
     for name in names {
-        let agent = ensure::<freehold_kinds::agent::Agent>(controller, name, "create_agent", &[], || {
-            json!({ "name": name, "type": "Kaktus" })
-        })
+        let agent = ensure::<freehold_kinds::agent::Agent>(
+            controller,
+            name,
+            "create_agent",
+            &[],
+            || json!({ "name": name, "type": "Kaktus" }),
+        )
         .await?;
         keys.push(NodeKey { agent, key: new_key(controller, agent, name).await? });
     }
@@ -62,7 +66,8 @@ async fn new_key(controller: &Controller, agent: Id, name: &str) -> Result<Secre
             memo: &memo,
         };
         let mut transaction = freehold_store::Transaction::default();
-        token::issue(Owner::Agent(agent), &name, &call, &mut transaction).map(|issued| (transaction, issued.key))
+        token::issue(Owner::Agent(agent), &name, &call, &mut transaction)
+            .map(|issued| (transaction, issued.key))
     };
     let (key, _) = controller.store().transact(Actor::internal("set-up", "key of a node"), plan).await??;
     Ok(key)
@@ -77,25 +82,41 @@ pub(crate) async fn ensure_world(
     image_source: &str,
     admin_password: &str,
 ) -> Result<World> {
-    let region = ensure::<freehold_kinds::region::Region>(controller, "home", "create_region", &[], || {
-        json!({ "name": "home", "domain": "home.internal" })
-    })
+    let region = ensure::<freehold_kinds::region::Region>(
+        controller,
+        "home",
+        "create_region",
+        &[],
+        || json!({ "name": "home", "domain": "home.internal" }),
+    )
     .await?;
-    let zone = ensure::<freehold_kinds::zone::Zone>(controller, "home-1", "create_region_zone", &[region], || {
-        json!({ "name": "home-1" })
-    })
+    let zone = ensure::<freehold_kinds::zone::Zone>(
+        controller,
+        "home-1",
+        "create_region_zone",
+        &[region],
+        || json!({ "name": "home-1" }),
+    )
     .await?;
     for (node, name) in nodes.iter().zip(names) {
-        ensure::<freehold_kinds::hypervisor::Hypervisor>(controller, name, "create_zone_kaktus", &[zone], || {
-            json!({ "name": name, "agents": [node.agent] })
-        })
+        ensure::<freehold_kinds::hypervisor::Hypervisor>(
+            controller,
+            name,
+            "create_zone_kaktus",
+            &[zone],
+            || json!({ "name": name, "agents": [node.agent] }),
+        )
         .await?;
     }
     networks(controller, region).await?;
     let agents: Vec<Id> = nodes.iter().map(|node| node.agent).collect();
-    let pool = ensure::<freehold_kinds::pool::Pool>(controller, "local", "create_region_storage_pool", &[region], || {
-        json!({ "name": "local", "pool": pool, "agents": agents })
-    })
+    let pool = ensure::<freehold_kinds::pool::Pool>(
+        controller,
+        "local",
+        "create_region_storage_pool",
+        &[region],
+        || json!({ "name": "local", "pool": pool, "agents": agents }),
+    )
     .await?;
     let image = ensure::<freehold_kinds::image::Image>(
         controller,
@@ -106,9 +127,13 @@ pub(crate) async fn ensure_world(
     )
     .await?;
     let administrator = administrator(controller, admin_password).await?;
-    let team = ensure::<freehold_kinds::team::Team>(controller, "admins", "create_team", &[], || {
-        json!({ "name": "admins", "users": [administrator] })
-    })
+    let team = ensure::<freehold_kinds::team::Team>(
+        controller,
+        "admins",
+        "create_team",
+        &[],
+        || json!({ "name": "admins", "users": [administrator] }),
+    )
     .await?;
     Ok(World { region, zone, image, team })
 }
@@ -116,14 +141,22 @@ pub(crate) async fn ensure_world(
 async fn networks(controller: &Controller, region: Id) -> Result<()> {
     use freehold_kinds::network::Network;
     use freehold_kinds::subnet::Subnet;
-    let public = ensure::<Network>(controller, "public", "create_region_v_net", &[region], || {
-        json!({ "name": "public", "interface": "fh-public", "vlan": 0, "private": false })
-    })
+    let public = ensure::<Network>(
+        controller,
+        "public",
+        "create_region_v_net",
+        &[region],
+        || json!({ "name": "public", "interface": "fh-public", "vlan": 0, "private": false }),
+    )
     .await?;
     // A range for documentation and tests (RFC 2544), which no real network routes.
-    ensure::<Subnet>(controller, "public", "create_v_net_subnet", &[public], || {
-        json!({ "name": "public", "cidr": "198.18.0.0/22", "gateway": "198.18.0.1" })
-    })
+    ensure::<Subnet>(
+        controller,
+        "public",
+        "create_v_net_subnet",
+        &[public],
+        || json!({ "name": "public", "cidr": "198.18.0.0/22", "gateway": "198.18.0.1" }),
+    )
     .await?;
     for number in 1..=PRIVATE_NETWORKS {
         let name = format!("private-{number}");
@@ -178,7 +211,13 @@ pub(crate) async fn ensure<K: Kind>(
 }
 
 /// Makes an object and gives its id.
-pub(crate) async fn make(engine: &Engine, operation: &str, parents: &[Id], query: &str, body: Value) -> Result<Id> {
+pub(crate) async fn make(
+    engine: &Engine,
+    operation: &str,
+    parents: &[Id],
+    query: &str,
+    body: Value,
+) -> Result<Id> {
     let answer = engine.call(operation, parents, query, body).await?;
     answer
         .get("id")
@@ -190,7 +229,9 @@ pub(crate) async fn make(engine: &Engine, operation: &str, parents: &[Id], query
 pub(crate) fn named<K: Kind>(snapshot: &Snapshot, name: &str, parents: &[Id]) -> Option<Id> {
     snapshot
         .all::<K>()
-        .filter(|object| parents.iter().all(|parent| object.spec.references().iter().any(|link| link.id == *parent)))
+        .filter(|object| {
+            parents.iter().all(|parent| object.spec.references().iter().any(|link| link.id == *parent))
+        })
         .find(|object| object.spec.label() == Some(name))
         .map(freehold_store::Object::id)
 }

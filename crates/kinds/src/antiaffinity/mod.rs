@@ -35,7 +35,8 @@ impl Group {
 
     /// The instances of its members; a compute counts through its instance.
     pub fn members<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Object<Instance>> {
-        let of_computes = self.computes.iter().filter_map(|id| Some(snapshot.get::<Compute>(*id)?.spec.instance));
+        let of_computes =
+            self.computes.iter().filter_map(|id| Some(snapshot.get::<Compute>(*id)?.spec.instance));
         self.instances.iter().copied().chain(of_computes).filter_map(|id| snapshot.get::<Instance>(id))
     }
 }
@@ -68,7 +69,14 @@ impl Kind for Group {
 
     fn view(object: &Object<Self>, _: &Snapshot) -> wire::AntiAffinityGroup {
         let Self { name, description, policy, instances, computes, .. } = object.spec.clone();
-        wire::AntiAffinityGroup { id: Some(object.id()), name, description, policy, instances, komputes: computes }
+        wire::AntiAffinityGroup {
+            id: Some(object.id()),
+            name,
+            description,
+            policy,
+            instances,
+            komputes: computes,
+        }
     }
 
     fn scope(object: &Object<Self>, _: &Snapshot) -> Scope {

@@ -59,7 +59,7 @@ pub const ROWS: &[Row] = &[
         "/kwarantine/{kwarantineId}/instance/{instanceId}",
         "remove_kwarantine_instance",
         Account,
-        MODEL,
+        Success::Done,
         |call| change_instance(call, false),
     ),
     Row::new(
@@ -75,7 +75,7 @@ pub const ROWS: &[Row] = &[
         "/kwarantine/{kwarantineId}/kompute/{komputeId}",
         "remove_kwarantine_kompute",
         Account,
-        MODEL,
+        Success::Done,
         |call| change_compute(call, false),
     ),
 ];
@@ -115,12 +115,7 @@ fn change_compute(call: &Call<'_>, wanted: bool) -> Result<Outcome, ApiError> {
     Ok(change(group, |group| &mut group.computes, member.id(), wanted))
 }
 
-fn change(
-    group: &Object<Group>,
-    list: fn(&mut Group) -> &mut Vec<Id>,
-    member: Id,
-    wanted: bool,
-) -> Outcome {
+fn change(group: &Object<Group>, list: fn(&mut Group) -> &mut Vec<Id>, member: Id, wanted: bool) -> Outcome {
     let mut spec = group.spec.clone();
     let members = list(&mut spec);
     members.retain(|id| *id != member);
@@ -129,5 +124,5 @@ fn change(
     }
     let mut transaction = Transaction::default();
     transaction.update(group, spec);
-    Outcome::object(transaction, group.key())
+    if wanted { Outcome::object(transaction, group.key()) } else { Outcome::done(transaction) }
 }

@@ -58,7 +58,8 @@ impl Entity for Compute {
 
     /// Weak towards its parts: they are removed one after another, and the compute goes last.
     fn references(&self) -> Vec<Reference> {
-        let mut links = vec![Reference::strong::<Project>(self.project), Reference::weak::<Instance>(self.instance)];
+        let mut links =
+            vec![Reference::strong::<Project>(self.project), Reference::weak::<Instance>(self.instance)];
         links.extend(self.volumes().map(Reference::weak::<Volume>));
         links.extend(self.adapters().map(Reference::weak::<Adapter>));
         links

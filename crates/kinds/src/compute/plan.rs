@@ -36,7 +36,8 @@ pub(super) fn create(call: &Call<'_>, place: Place) -> Result<(Transaction, Id, 
     let storage = Amounts { storage: body.disk.saturating_add(body.data_disk), ..Amounts::default() };
     Project::charge(project, amounts.plus(storage), call.snapshot, &mut transaction)?;
     let region_object = call.find::<Region>(region)?;
-    let pool = pool::default_of(region_object, call.snapshot, call.query_object::<Pool>("poolId")?.map(Object::id))?;
+    let pool =
+        pool::default_of(region_object, call.snapshot, call.query_object::<Pool>("poolId")?.map(Object::id))?;
     let explicit = call.query_object::<Image>("templateId")?.map(Object::id);
     let image = image::default_of(pool, call.snapshot, explicit)?;
     refuse_taken(project.id(), &body.name, call.snapshot)?;
@@ -88,7 +89,8 @@ pub(super) fn create(call: &Call<'_>, place: Place) -> Result<(Transaction, Id, 
     let devices = (compute.adapters().collect(), compute.volumes().collect());
     let instance_id = compute.instance;
     let instance = new.on(host, region, project.id(), devices);
-    let told = announce::Parts { image: Some(image.id()), public_address, private_address: Some(private_address) };
+    let told =
+        announce::Parts { image: Some(image.id()), public_address, private_address: Some(private_address) };
     announce::announce_instance(&instance, told, password, call, &mut transaction);
     transaction.create(instance_id, instance, call.now);
     transaction.create(id, compute, call.now);
@@ -125,7 +127,14 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn volume(&self, part: &str, content: VolumeType, size: u64, image: Option<Id>, transaction: &mut Transaction) -> Id {
+    fn volume(
+        &self,
+        part: &str,
+        content: VolumeType,
+        size: u64,
+        image: Option<Id>,
+        transaction: &mut Transaction,
+    ) -> Id {
         let id = Id::generate();
         let volume = Volume {
             project: self.project.id(),
@@ -157,14 +166,18 @@ impl Parts<'_> {
 
     /// On the default subnet of the region's first public network.
     fn public_adapter(&self, snapshot: &Snapshot, transaction: &mut Transaction) -> Result<Card, ApiError> {
-        let network = snapshot
-            .referrers::<Network>(self.region)
-            .find(|network| !network.spec.private)
-            .ok_or_else(|| ApiError::invalid("the region has no public network; make one, or leave `public` out"))?;
+        let network =
+            snapshot.referrers::<Network>(self.region).find(|network| !network.spec.private).ok_or_else(
+                || ApiError::invalid("the region has no public network; make one, or leave `public` out"),
+            )?;
         let default = network.spec.default_subnet.and_then(|id| snapshot.get::<Subnet>(id));
-        let subnet = default.or_else(|| snapshot.referrers::<Subnet>(network.id()).next()).ok_or_else(|| {
-            ApiError::invalid(format!("the public network `{}` has no subnet; make one", network.spec.name))
-        })?;
+        let subnet =
+            default.or_else(|| snapshot.referrers::<Subnet>(network.id()).next()).ok_or_else(|| {
+                ApiError::invalid(format!(
+                    "the public network `{}` has no subnet; make one",
+                    network.spec.name
+                ))
+            })?;
         self.adapter("public-adapter", subnet, snapshot, transaction)
     }
 
@@ -222,7 +235,11 @@ pub(super) fn remove(compute: &Object<Compute>, snapshot: &Snapshot, now: Timest
 }
 
 /// Changes a compute: its instance, and the sizes of its volumes, in one transaction.
-pub(super) fn update(compute: &Object<Compute>, change: wire::ComputeUpdate, call: &Call<'_>) -> Result<Transaction, ApiError> {
+pub(super) fn update(
+    compute: &Object<Compute>,
+    change: wire::ComputeUpdate,
+    call: &Call<'_>,
+) -> Result<Transaction, ApiError> {
     crud::refuse_deleting(compute)?;
     let current = &compute.spec;
     let name = crud::changed_name::<Compute>(&current.name, change.name)?;
@@ -240,7 +257,12 @@ pub(super) fn update(compute: &Object<Compute>, change: wire::ComputeUpdate, cal
     };
     let mut transaction = instance::updated(instance, machine_change, call)?;
     if let Some(bytes) = change.disk {
-        volume::plan::grow(call.find::<Volume>(current.system_volume)?, bytes, call.snapshot, &mut transaction)?;
+        volume::plan::grow(
+            call.find::<Volume>(current.system_volume)?,
+            bytes,
+            call.snapshot,
+            &mut transaction,
+        )?;
     }
     match (change.data_disk, current.data_volume) {
         (Some(bytes), Some(volume)) => {

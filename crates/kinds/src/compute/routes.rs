@@ -26,13 +26,19 @@ const LINKS: &[Link] = &[
     Link::Body("kwarantines", Group::KIND),
 ];
 const CREATE: &[Parameter] = &[
-    Parameter { name: "poolId", kind: "string", description: "Storage pool; the region's default when absent." },
+    Parameter {
+        name: "poolId",
+        kind: "string",
+        description: "Storage pool; the region's default when absent.",
+    },
     Parameter { name: "templateId", kind: "string", description: "Image; the pool's default when absent." },
     Parameter { name: "public", kind: "boolean", description: "Whether it gets a public address too." },
 ];
 
 pub const ROWS: &[Row] = &[
-    Row::new("GET", "/kompute", "list_komputes", Account, IDS, crud::list::<Compute>).query(crud::LIST).new_fields(NEW),
+    Row::new("GET", "/kompute", "list_komputes", Account, IDS, crud::list::<Compute>)
+        .query(crud::LIST)
+        .new_fields(NEW),
     Row::new(
         "GET",
         "/project/{projectId}/region/{regionId}/komputes",
@@ -77,7 +83,8 @@ pub const ROWS: &[Row] = &[
     .query(CREATE)
     .links(LINKS)
     .new_fields(NEW),
-    Row::new("GET", "/kompute/{komputeId}", "read_kompute", Account, MODEL, crud::read::<Compute>).new_fields(NEW),
+    Row::new("GET", "/kompute/{komputeId}", "read_kompute", Account, MODEL, crud::read::<Compute>)
+        .new_fields(NEW),
     Row::new("PUT", "/kompute/{komputeId}", "update_kompute", Account, MODEL, update)
         .body(schema_of::<wire::ComputeUpdate>)
         .new_fields(NEW),
@@ -90,15 +97,27 @@ pub const ROWS: &[Row] = &[
         Success::Model(schema_of::<wire::InstanceState>),
         |call| Outcome::json(&instance::wire_state(machine(call)?, call.snapshot)),
     ),
-    action("/kompute/{komputeId}/start", "start_kompute", |call| actions::perform(machine(call)?, Action::Start)),
-    action("/kompute/{komputeId}/stop", "stop_kompute", |call| actions::perform(machine(call)?, Action::Stop)),
+    action("/kompute/{komputeId}/start", "start_kompute", |call| {
+        actions::perform(machine(call)?, Action::Start)
+    }),
+    action("/kompute/{komputeId}/stop", "stop_kompute", |call| {
+        actions::perform(machine(call)?, Action::Stop)
+    }),
     action("/kompute/{komputeId}/shutdown", "shutdown_kompute", |call| {
         actions::perform(machine(call)?, Action::ShutDown)
     }),
-    action("/kompute/{komputeId}/reboot", "reboot_kompute", |call| actions::perform(machine(call)?, Action::Reboot)),
-    action("/kompute/{komputeId}/reset", "reset_kompute", |call| actions::perform(machine(call)?, Action::Reset)),
-    action("/kompute/{komputeId}/suspend", "suspend_kompute", |call| actions::perform(machine(call)?, Action::Suspend)),
-    action("/kompute/{komputeId}/resume", "resume_kompute", |call| actions::perform(machine(call)?, Action::Resume)),
+    action("/kompute/{komputeId}/reboot", "reboot_kompute", |call| {
+        actions::perform(machine(call)?, Action::Reboot)
+    }),
+    action("/kompute/{komputeId}/reset", "reset_kompute", |call| {
+        actions::perform(machine(call)?, Action::Reset)
+    }),
+    action("/kompute/{komputeId}/suspend", "suspend_kompute", |call| {
+        actions::perform(machine(call)?, Action::Suspend)
+    }),
+    action("/kompute/{komputeId}/resume", "resume_kompute", |call| {
+        actions::perform(machine(call)?, Action::Resume)
+    }),
 ];
 
 fn machine<'a>(call: &'a Call<'_>) -> Result<&'a freehold_store::Object<Instance>, ApiError> {
@@ -108,7 +127,9 @@ fn machine<'a>(call: &'a Call<'_>) -> Result<&'a freehold_store::Object<Instance
 fn list_where(call: &Call<'_>, belongs: fn(&Instance, Id) -> bool) -> Result<Outcome, ApiError> {
     let place = call.id(1);
     let computes = call.snapshot.referrers::<Compute>(call.id(0)).filter(|compute| {
-        call.snapshot.get::<Instance>(compute.spec.instance).is_some_and(|instance| belongs(&instance.spec, place))
+        call.snapshot
+            .get::<Instance>(compute.spec.instance)
+            .is_some_and(|instance| belongs(&instance.spec, place))
     });
     crud::list_of(call, computes)
 }
@@ -121,7 +142,8 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
 
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let compute = call.object::<Compute>(0)?;
-    let transaction: Transaction = plan::update(compute, crud::changed_body(compute, &["id", "ip"], call)?, call)?;
+    let transaction: Transaction =
+        plan::update(compute, crud::changed_body(compute, &["id", "ip"], call)?, call)?;
     let wait = Wait::Settled(Key::of::<Instance>(compute.spec.instance));
     Ok(Outcome::object(transaction, compute.key()).waiting(wait))
 }

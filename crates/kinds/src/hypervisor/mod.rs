@@ -122,7 +122,11 @@ impl Updatable for Hypervisor {
     type Update = wire::HypervisorUpdate;
     const READ_ONLY: &'static [&'static str] = &["id", "maintenance"];
 
-    fn updated(object: &Object<Self>, change: wire::HypervisorUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
+    fn updated(
+        object: &Object<Self>,
+        change: wire::HypervisorUpdate,
+        call: &Call<'_>,
+    ) -> Result<Self, ApiError> {
         let current = object.spec.clone();
         let name = crud::changed_name::<Self>(&current.name, change.name)?;
         crud::refuse_taken::<Self>(
@@ -138,7 +142,9 @@ impl Updatable for Hypervisor {
             cpu_cost: change.cpu_cost.map_or(Ok(current.cpu_cost), Price::try_from)?,
             memory_cost: change.memory_cost.map_or(Ok(current.memory_cost), Price::try_from)?,
             overcommit_cpu_ratio: change.overcommit_cpu_ratio.unwrap_or(current.overcommit_cpu_ratio),
-            overcommit_memory_ratio: change.overcommit_memory_ratio.unwrap_or(current.overcommit_memory_ratio),
+            overcommit_memory_ratio: change
+                .overcommit_memory_ratio
+                .unwrap_or(current.overcommit_memory_ratio),
             agents: change.agents.unwrap_or(current.agents),
             ..current
         };

@@ -23,9 +23,16 @@ pub const ROWS: &[Row] = &[
     Row::new("GET", "/kaktus", "list_kaktuses", Operator, IDS, crud::list::<Hypervisor>)
         .query(crud::LIST)
         .new_fields(NEW),
-    Row::new("GET", "/zone/{zoneId}/kaktuses", "list_zone_kaktuses", Operator, IDS, crud::list_children::<Hypervisor>)
-        .query(crud::LIST)
-        .new_fields(NEW),
+    Row::new(
+        "GET",
+        "/zone/{zoneId}/kaktuses",
+        "list_zone_kaktuses",
+        Operator,
+        IDS,
+        crud::list_children::<Hypervisor>,
+    )
+    .query(crud::LIST)
+    .new_fields(NEW),
     Row::new(
         "POST",
         "/zone/{zoneId}/kaktus",
@@ -37,12 +44,20 @@ pub const ROWS: &[Row] = &[
     .body(schema_of::<wire::Hypervisor>)
     .links(LINKS)
     .new_fields(NEW),
-    Row::new("GET", "/kaktus/{kaktusId}", "read_kaktus", Operator, MODEL, crud::read::<Hypervisor>).new_fields(NEW),
+    Row::new("GET", "/kaktus/{kaktusId}", "read_kaktus", Operator, MODEL, crud::read::<Hypervisor>)
+        .new_fields(NEW),
     Row::new("PUT", "/kaktus/{kaktusId}", "update_kaktus", Operator, MODEL, crud::update::<Hypervisor>)
         .body(schema_of::<wire::HypervisorUpdate>)
         .links(LINKS)
         .new_fields(NEW),
-    Row::new("DELETE", "/kaktus/{kaktusId}", "delete_kaktus", Operator, Success::Done, crud::delete::<Hypervisor>),
+    Row::new(
+        "DELETE",
+        "/kaktus/{kaktusId}",
+        "delete_kaktus",
+        Operator,
+        Success::Done,
+        crud::delete::<Hypervisor>,
+    ),
     Row::new(
         "GET",
         "/kaktus/{kaktusId}/caps",

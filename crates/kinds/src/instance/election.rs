@@ -64,7 +64,11 @@ impl fmt::Display for Rejections {
 ///
 /// # Errors
 /// 422 when no host can take it, with the reasons.
-pub fn elect<'a>(zone: Id, wish: &Wish<'_>, snapshot: &'a Snapshot) -> Result<&'a Object<Hypervisor>, ApiError> {
+pub fn elect<'a>(
+    zone: Id,
+    wish: &Wish<'_>,
+    snapshot: &'a Snapshot,
+) -> Result<&'a Object<Hypervisor>, ApiError> {
     elect_or_explain(zone, wish, snapshot).map_err(|rejections| {
         let name = snapshot.get::<Zone>(zone).map_or_else(|| zone.to_string(), |zone| zone.spec.name.clone());
         ApiError::invalid(format!("no host of the zone `{name}` can take `{}`: {rejections}", wish.name))
@@ -135,7 +139,9 @@ impl Exclusions {
         for group in wish.groups {
             let others = group.spec.members(snapshot).filter(|member| Some(member.id()) != wish.own);
             match group.spec.policy {
-                AntiAffinityPolicy::Host => exclusions.hosts.extend(others.map(|member| member.spec.hypervisor)),
+                AntiAffinityPolicy::Host => {
+                    exclusions.hosts.extend(others.map(|member| member.spec.hypervisor))
+                }
                 AntiAffinityPolicy::Zone => exclusions.zones.extend(others.map(|member| member.spec.zone)),
             }
         }
@@ -235,9 +241,15 @@ mod tests {
 
     #[test]
     fn siblings_are_recognised() {
-        for (one, other) in
-            [("db1", "db2"), ("web09", "web10"), ("az", "ba"), ("z", "aa"), ("db", "db1"), ("a", "b"), ("x-9", "x-10")]
-        {
+        for (one, other) in [
+            ("db1", "db2"),
+            ("web09", "web10"),
+            ("az", "ba"),
+            ("z", "aa"),
+            ("db", "db1"),
+            ("a", "b"),
+            ("x-9", "x-10"),
+        ] {
             assert!(are_siblings(one, other), "{one} {other}");
             assert!(are_siblings(other, one), "{other} {one}");
         }

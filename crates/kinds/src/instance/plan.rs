@@ -53,7 +53,11 @@ impl Place {
     ///
     /// # Errors
     /// 422 when none can take the machine.
-    pub fn elect<'a>(self, wish: &Wish<'_>, snapshot: &'a Snapshot) -> Result<&'a Object<Hypervisor>, ApiError> {
+    pub fn elect<'a>(
+        self,
+        wish: &Wish<'_>,
+        snapshot: &'a Snapshot,
+    ) -> Result<&'a Object<Hypervisor>, ApiError> {
         match self {
             Self::Zone(zone) => election::elect(zone, wish, snapshot),
             Self::Region(region) => election::elect_in_region(region, wish, snapshot),
@@ -83,7 +87,11 @@ pub fn check_shape(noun: &str, name: &str, vcpus: u32, memory: u64) -> Result<()
 ///
 /// # Errors
 /// 404 for a group that is unknown or of another project.
-pub fn groups<'a>(ids: &[Id], project: Id, snapshot: &'a Snapshot) -> Result<Vec<&'a Object<Group>>, ApiError> {
+pub fn groups<'a>(
+    ids: &[Id],
+    project: Id,
+    snapshot: &'a Snapshot,
+) -> Result<Vec<&'a Object<Group>>, ApiError> {
     ids.iter()
         .map(|id| {
             snapshot
@@ -124,7 +132,13 @@ impl New {
     }
 
     /// The instance on a host, to be started.
-    pub fn on(self, host: &Object<Hypervisor>, region: Id, project: Id, devices: (Vec<Id>, Vec<Id>)) -> Instance {
+    pub fn on(
+        self,
+        host: &Object<Hypervisor>,
+        region: Id,
+        project: Id,
+        devices: (Vec<Id>, Vec<Id>),
+    ) -> Instance {
         Instance {
             project,
             region,
@@ -138,7 +152,11 @@ impl New {
             volumes: devices.1,
             os: self.os,
             // The contract has Windows on UEFI always.
-            firmware: if self.uefi || self.os == OperatingSystem::Windows { Firmware::Uefi } else { Firmware::Bios },
+            firmware: if self.uefi || self.os == OperatingSystem::Windows {
+                Firmware::Uefi
+            } else {
+                Firmware::Bios
+            },
             movable: self.movable,
             root_password: self.root_password,
             power: Power { serial: 1, target: PowerTarget::Running },
@@ -172,12 +190,19 @@ pub fn check_devices(
         if list.len() > DEVICE_LIMIT {
             return Err(ApiError::invalid(format!("a machine has at most {DEVICE_LIMIT} {field}")));
         }
-        if let Some(twice) = list.iter().enumerate().find(|(at, id)| list.iter().take(*at).any(|other| other == *id)) {
+        if let Some(twice) =
+            list.iter().enumerate().find(|(at, id)| list.iter().take(*at).any(|other| other == *id))
+        {
             return Err(ApiError::invalid(format!("`{field}` lists {} twice", twice.1)));
         }
         for id in list {
-            if let Some(owner) = snapshot.claim(&format!("attached/{id}")).filter(|owner| Some(owner.id) != own) {
-                return Err(ApiError::conflict(format!("`{field}`: {id} is attached to the instance {} already", owner.id)));
+            if let Some(owner) =
+                snapshot.claim(&format!("attached/{id}")).filter(|owner| Some(owner.id) != own)
+            {
+                return Err(ApiError::conflict(format!(
+                    "`{field}`: {id} is attached to the instance {} already",
+                    owner.id
+                )));
             }
         }
     }
@@ -199,12 +224,18 @@ fn check_adapters(adapters: &[Id], project: &Object<Project>, snapshot: &Snapsho
         public += usize::from(!network.spec.private);
     }
     if public > 1 {
-        return Err(ApiError::invalid(format!("a machine has at most one public adapter, and this one {public}")));
+        return Err(ApiError::invalid(format!(
+            "a machine has at most one public adapter, and this one {public}"
+        )));
     }
     Ok(())
 }
 
-fn check_volumes(volumes: &[Id], project: &Object<Project>, snapshot: &Snapshot) -> Result<Devices, ApiError> {
+fn check_volumes(
+    volumes: &[Id],
+    project: &Object<Project>,
+    snapshot: &Snapshot,
+) -> Result<Devices, ApiError> {
     let mut system = Vec::new();
     let mut agents: Option<Vec<Id>> = None;
     for id in volumes {
@@ -230,7 +261,9 @@ fn check_volumes(volumes: &[Id], project: &Object<Project>, snapshot: &Snapshot)
     };
     let agents = agents.unwrap_or_default();
     if agents.is_empty() {
-        return Err(ApiError::invalid("the volumes lie on different hosts; make them on one, or in a shared pool"));
+        return Err(ApiError::invalid(
+            "the volumes lie on different hosts; make them on one, or in a shared pool",
+        ));
     }
     let os = system
         .spec
@@ -260,7 +293,12 @@ pub fn announced(instance: &Instance, snapshot: &Snapshot) -> Parts {
 }
 
 /// Begins the removal of an instance, and takes it out of its groups. Its adapters and volumes stay.
-pub fn remove(instance: &Object<Instance>, snapshot: &Snapshot, now: Timestamp, transaction: &mut Transaction) {
+pub fn remove(
+    instance: &Object<Instance>,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    transaction: &mut Transaction,
+) {
     leave_groups(instance.id(), |group| &mut group.instances, snapshot, transaction);
     transaction.mark_deleting(instance, now);
 }

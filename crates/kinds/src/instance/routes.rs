@@ -77,7 +77,8 @@ pub const ROWS: &[Row] = &[
     .body(schema_of::<wire::Instance>)
     .links(LINKS)
     .new_fields(NEW),
-    Row::new("GET", "/instance/{instanceId}", "read_instance", Account, MODEL, crud::read::<Instance>).new_fields(NEW),
+    Row::new("GET", "/instance/{instanceId}", "read_instance", Account, MODEL, crud::read::<Instance>)
+        .new_fields(NEW),
     Row::new("PUT", "/instance/{instanceId}", "update_instance", Account, MODEL, update)
         .body(schema_of::<wire::InstanceUpdate>)
         .links(LINKS)
@@ -101,15 +102,23 @@ pub const ROWS: &[Row] = &[
     ),
     action("/instance/{instanceId}/start", "start_instance", |call| actions::on_path(call, Action::Start)),
     action("/instance/{instanceId}/stop", "stop_instance", |call| actions::on_path(call, Action::Stop)),
-    action("/instance/{instanceId}/shutdown", "shutdown_instance", |call| actions::on_path(call, Action::ShutDown)),
+    action("/instance/{instanceId}/shutdown", "shutdown_instance", |call| {
+        actions::on_path(call, Action::ShutDown)
+    }),
     action("/instance/{instanceId}/reboot", "reboot_instance", |call| actions::on_path(call, Action::Reboot)),
     action("/instance/{instanceId}/reset", "reset_instance", |call| actions::on_path(call, Action::Reset)),
-    action("/instance/{instanceId}/suspend", "suspend_instance", |call| actions::on_path(call, Action::Suspend)),
+    action("/instance/{instanceId}/suspend", "suspend_instance", |call| {
+        actions::on_path(call, Action::Suspend)
+    }),
     action("/instance/{instanceId}/resume", "resume_instance", |call| actions::on_path(call, Action::Resume)),
 ];
 
 /// The row of a verb.
-pub(crate) const fn action(path: &'static str, operation: &'static str, handler: crate::route::Handler) -> Row {
+pub(crate) const fn action(
+    path: &'static str,
+    operation: &'static str,
+    handler: crate::route::Handler,
+) -> Row {
     Row::new("PATCH", path, operation, Account, Success::Done, handler)
 }
 

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use freehold_store::{Object, Snapshot};
+use freehold_types::Id;
 use freehold_types::agent::{Machine, Nic, ObjectKind, Specification};
 use freehold_types::wire::{OperatingSystem, VolumeType};
-use freehold_types::Id;
 
 use super::Instance;
 use super::seed::{self, Interface, Route, Variables};
@@ -31,7 +31,11 @@ impl Placed for Instance {
     const OBJECT: ObjectKind = ObjectKind::Machine;
 
     fn agents(object: &Object<Self>, snapshot: &Snapshot) -> Vec<Id> {
-        snapshot.get::<Hypervisor>(object.spec.hypervisor).and_then(|host| host.spec.agent()).into_iter().collect()
+        snapshot
+            .get::<Hypervisor>(object.spec.hypervisor)
+            .and_then(|host| host.spec.agent())
+            .into_iter()
+            .collect()
     }
 
     fn specification(
@@ -42,9 +46,10 @@ impl Placed for Instance {
     ) -> Option<Specification> {
         let spec = &object.spec;
         let cards = cards(spec, snapshot);
-        let seed = seed::render(spec.os, &variables(object, &cards, snapshot, environment)?, &environment.seed)
-            .inspect_err(|error| tracing::error!(instance = %object.id(), %error, "no seed"))
-            .ok()?;
+        let seed =
+            seed::render(spec.os, &variables(object, &cards, snapshot, environment)?, &environment.seed)
+                .inspect_err(|error| tracing::error!(instance = %object.id(), %error, "no seed"))
+                .ok()?;
         Some(Specification::Machine(Box::new(Machine {
             name: spec.name.clone(),
             description: spec.description.clone().unwrap_or_default(),
@@ -94,7 +99,9 @@ pub(super) fn cards<'a>(spec: &Instance, snapshot: &'a Snapshot) -> Vec<Card<'a>
 /// The disks in order: the one with the operating system first.
 fn disks(spec: &Instance, snapshot: &Snapshot) -> Vec<Id> {
     let mut disks = spec.volumes.clone();
-    disks.sort_by_key(|id| snapshot.get::<Volume>(*id).is_none_or(|volume| volume.spec.content != VolumeType::Os));
+    disks.sort_by_key(|id| {
+        snapshot.get::<Volume>(*id).is_none_or(|volume| volume.spec.content != VolumeType::Os)
+    });
     disks
 }
 
@@ -142,14 +149,17 @@ fn interface(
     let addresses = &card.adapter.spec.addresses;
     let prefix = subnet.cidr.prefix_len();
     let has_address = !addresses.is_empty();
-    let zone_gateway = project.zone_gateways.get(&instance.zone).filter(|address| subnet.cidr.contains(*address));
+    let zone_gateway =
+        project.zone_gateways.get(&instance.zone).filter(|address| subnet.cidr.contains(*address));
     let way_out = match (private, environment.host_gateways) {
         (false, _) => Some((subnet.gateway, PUBLIC_METRIC)),
         (true, true) => Some((subnet.gateway, PRIVATE_METRIC)),
         (true, false) => zone_gateway.map(|address| (*address, PRIVATE_METRIC)),
     };
-    let default = way_out.map(|(via, metric)| Route { to: "0.0.0.0/0".to_owned(), via, metric: Some(metric) });
-    let extra = subnet.extra_routes.iter().map(|to| Route { to: to.to_string(), via: subnet.gateway, metric: None });
+    let default =
+        way_out.map(|(via, metric)| Route { to: "0.0.0.0/0".to_owned(), via, metric: Some(metric) });
+    let extra =
+        subnet.extra_routes.iter().map(|to| Route { to: to.to_string(), via: subnet.gateway, metric: None });
     let device = match instance.os {
         OperatingSystem::Linux => format!("ens{}", position + FIRST_CARD),
         OperatingSystem::Windows => format!("interface{position}"),

@@ -9,8 +9,11 @@ use crate::hypervisor::Hypervisor;
 
 /// The state as its node last told it. A machine that no node has told of has none.
 pub fn wire_state(instance: &Object<Instance>, snapshot: &Snapshot) -> InstanceState {
-    let answer = |state: &str, reason: &str| InstanceState { state: state.to_owned(), reason: reason.to_owned() };
-    let online = snapshot.get::<Hypervisor>(instance.spec.hypervisor).is_some_and(|host| host.spec.is_online(snapshot));
+    let answer =
+        |state: &str, reason: &str| InstanceState { state: state.to_owned(), reason: reason.to_owned() };
+    let online = snapshot
+        .get::<Hypervisor>(instance.spec.hypervisor)
+        .is_some_and(|host| host.spec.is_online(snapshot));
     match instance.status.first() {
         _ if !online => answer("No State", "Unknown"),
         None => answer("No State", "Starting Up"),

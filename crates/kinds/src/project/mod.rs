@@ -114,7 +114,10 @@ impl Kind for Project {
                 .subnets
                 .iter()
                 .filter_map(|(region, subnet)| {
-                    Some(wire::RegionSubnet { key: Some(region_name(region)?), value: Some(subnet.to_string()) })
+                    Some(wire::RegionSubnet {
+                        key: Some(region_name(region)?),
+                        value: Some(subnet.to_string()),
+                    })
                 })
                 .collect(),
             reserved_vrrp_ids: spec.vrrp_ids,
@@ -132,11 +135,16 @@ impl Updatable for Project {
     type Update = wire::ProjectUpdate;
     const READ_ONLY: &'static [&'static str] = &["id", "private_subnets", "reserved_vrrp_ids"];
 
-    fn updated(object: &Object<Self>, change: wire::ProjectUpdate, call: &Call<'_>) -> Result<Self, ApiError> {
+    fn updated(
+        object: &Object<Self>,
+        change: wire::ProjectUpdate,
+        call: &Call<'_>,
+    ) -> Result<Self, ApiError> {
         let current = &object.spec;
         let name = crud::changed_name::<Self>(&current.name, change.name.clone())?;
         crud::refuse_taken::<Self>(call.snapshot, &Self::name_claim(&name), Some(object.id()), &name)?;
-        let description = crud::changed_description(current.description.as_deref(), change.description.clone())?;
+        let description =
+            crud::changed_description(current.description.as_deref(), change.description.clone())?;
         routes::changed(object, Self { name, description, ..current.clone() }, change, call)
     }
 }

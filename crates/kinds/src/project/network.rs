@@ -56,7 +56,9 @@ pub fn zone_gateways(
     zones.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
     let kept: BTreeMap<Id, Ipv4Addr> = zones
         .iter()
-        .filter_map(|zone| Some((zone.id(), *current.get(&zone.id()).filter(|address| subnet.cidr.contains(*address))?)))
+        .filter_map(|zone| {
+            Some((zone.id(), *current.get(&zone.id()).filter(|address| subnet.cidr.contains(*address))?))
+        })
         .collect();
     let mut free = subnet
         .gateway_pool

@@ -72,10 +72,8 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     if let Some(domain) = &domain {
         text::domain("domain", domain)?;
     }
-    let subnet_size = call
-        .query
-        .parse::<u8>("subnetSize", "a prefix length from 8 to 30")?
-        .unwrap_or(SUBNET_SIZE);
+    let subnet_size =
+        call.query.parse::<u8>("subnetSize", "a prefix length from 8 to 30")?.unwrap_or(SUBNET_SIZE);
     if !(8..=30).contains(&subnet_size) {
         return Err(ApiError::invalid(format!("`subnetSize` is {subnet_size}, and must be 8 to 30")));
     }
@@ -86,7 +84,8 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         domain,
         root_password: body.root_password.filter(|password| !password.expose().is_empty()),
         bootstrap_user: given(body.bootstrap_user).unwrap_or_else(|| call.environment.bootstrap_user.clone()),
-        bootstrap_pubkey: given(body.bootstrap_pubkey).unwrap_or_else(|| call.environment.bootstrap_key.clone()),
+        bootstrap_pubkey: given(body.bootstrap_pubkey)
+            .unwrap_or_else(|| call.environment.bootstrap_key.clone()),
         tags: body.tags,
         metadata: body.metadatas,
         quotas: body.quotas,
@@ -109,10 +108,14 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
 
 /// The teams of a new project. An administrator who names none opens it to the own teams.
 fn teams(named: Vec<Id>, call: &Call<'_>) -> Result<Vec<Id>, ApiError> {
-    let Some(user) = call.caller.user().filter(|_| !call.caller.is_operator()) else { return unique("teams", named) };
+    let Some(user) = call.caller.user().filter(|_| !call.caller.is_operator()) else {
+        return unique("teams", named);
+    };
     let mut own = call.snapshot.referrers::<Team>(user).map(Object::id).peekable();
     if own.peek().is_none() {
-        return Err(ApiError::invalid("you are in no team, so you could not enter the project; ask to be put in one"));
+        return Err(ApiError::invalid(
+            "you are in no team, so you could not enter the project; ask to be put in one",
+        ));
     }
     if named.is_empty() { Ok(own.collect()) } else { unique("teams", named) }
 }
@@ -134,7 +137,10 @@ fn unique(field: &str, ids: Vec<Id>) -> Result<Vec<Id>, ApiError> {
 fn check(project: &Project) -> Result<(), ApiError> {
     let user = &project.bootstrap_user;
     let starts_well = user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if !starts_well || user.len() > 32 || !user.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b)) {
+    if !starts_well
+        || user.len() > 32
+        || !user.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+    {
         return Err(ApiError::invalid(format!(
             "`bootstrap_user` is `{user}`, and must be a Unix account name: lower-case letters, digits, `_` and `-`"
         )));
@@ -146,7 +152,9 @@ fn check(project: &Project) -> Result<(), ApiError> {
         ));
     }
     if project.tags.len() > LABEL_LIMIT || project.metadata.len() > LABEL_LIMIT {
-        return Err(ApiError::invalid(format!("a project has at most {LABEL_LIMIT} tags and as many metadata")));
+        return Err(ApiError::invalid(format!(
+            "a project has at most {LABEL_LIMIT} tags and as many metadata"
+        )));
     }
     project.tags.iter().try_for_each(|tag| text::free("tags", tag))?;
     project.metadata.iter().try_for_each(|pair| {

@@ -70,7 +70,8 @@ impl Updatable for Region {
         let current = &object.spec;
         let name = crud::changed_name::<Self>(&current.name, change.name)?;
         crud::refuse_taken::<Self>(call.snapshot, &Self::name_claim(&name), Some(object.id()), &name)?;
-        let domain = change.domain.filter(|domain| !domain.is_empty()).unwrap_or_else(|| current.domain.clone());
+        let domain =
+            change.domain.filter(|domain| !domain.is_empty()).unwrap_or_else(|| current.domain.clone());
         text::domain("domain", &domain)?;
         let description = crud::changed_description(current.description.as_deref(), change.description)?;
         Ok(Self { name, description, domain, default_pool: current.default_pool })

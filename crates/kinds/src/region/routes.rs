@@ -6,14 +6,32 @@ use freehold_web::openapi::schema_of;
 
 use super::Region;
 use crate::pool::Pool;
-use crate::route::{Call, Outcome, Permission::{Account, Operator}, Row, Success};
+use crate::route::{
+    Call, Outcome,
+    Permission::{Account, Operator},
+    Row, Success,
+};
 use crate::{crud, text};
 
 pub const ROWS: &[Row] = &[
-    Row::new("GET", "/region", "list_regions", Account, Success::Model(schema_of::<Vec<Id>>), crud::list::<Region>)
-        .query(crud::LIST),
-    Row::new("POST", "/region", "create_region", Operator, Success::Created(schema_of::<wire::Region>), create)
-        .body(schema_of::<wire::Region>),
+    Row::new(
+        "GET",
+        "/region",
+        "list_regions",
+        Account,
+        Success::Model(schema_of::<Vec<Id>>),
+        crud::list::<Region>,
+    )
+    .query(crud::LIST),
+    Row::new(
+        "POST",
+        "/region",
+        "create_region",
+        Operator,
+        Success::Created(schema_of::<wire::Region>),
+        create,
+    )
+    .body(schema_of::<wire::Region>),
     Row::new(
         "GET",
         "/region/{regionId}",
@@ -31,7 +49,14 @@ pub const ROWS: &[Row] = &[
         crud::update::<Region>,
     )
     .body(schema_of::<wire::RegionUpdate>),
-    Row::new("DELETE", "/region/{regionId}", "delete_region", Operator, Success::Done, crud::delete::<Region>),
+    Row::new(
+        "DELETE",
+        "/region/{regionId}",
+        "delete_region",
+        Operator,
+        Success::Done,
+        crud::delete::<Region>,
+    ),
     Row::new(
         "PATCH",
         "/region/{regionId}/pool/{poolId}/default",

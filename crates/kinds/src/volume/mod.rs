@@ -99,16 +99,15 @@ impl Placed for Volume {
         vec![object.spec.agent]
     }
 
-    fn specification(
-        object: &Object<Self>,
-        _: Id,
-        _: &Snapshot,
-        _: &Environment,
-    ) -> Option<Specification> {
+    fn specification(object: &Object<Self>, _: Id, _: &Snapshot, _: &Environment) -> Option<Specification> {
         let spec = &object.spec;
         let content = match (spec.content, spec.image) {
-            (VolumeType::Os | VolumeType::Template | VolumeType::Iso, Some(image)) => VolumeContent::Clone { image },
-            (VolumeType::Os | VolumeType::Template | VolumeType::Iso, None) | (VolumeType::Raw, _) => VolumeContent::Empty,
+            (VolumeType::Os | VolumeType::Template | VolumeType::Iso, Some(image)) => {
+                VolumeContent::Clone { image }
+            }
+            (VolumeType::Os | VolumeType::Template | VolumeType::Iso, None) | (VolumeType::Raw, _) => {
+                VolumeContent::Empty
+            }
         };
         Some(Specification::Volume(node::Volume {
             pool: spec.pool,

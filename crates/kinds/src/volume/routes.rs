@@ -20,7 +20,11 @@ const MODEL: Success = Success::Model(schema_of::<wire::Volume>);
 
 /// The parameters that choose pool and image.
 pub(crate) const PLACE: &[Parameter] = &[
-    Parameter { name: "poolId", kind: "string", description: "Storage pool; the region's default when absent." },
+    Parameter {
+        name: "poolId",
+        kind: "string",
+        description: "Storage pool; the region's default when absent.",
+    },
     Parameter { name: "templateId", kind: "string", description: "Image; the pool's default when absent." },
 ];
 /// What these parameters name.
@@ -68,7 +72,11 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut transaction = Transaction::default();
     let delta = Amounts { storage: body.size, ..Amounts::default() };
     Project::charge(project, delta, call.snapshot, &mut transaction)?;
-    let pool = pool::default_of(call.find::<Region>(region)?, call.snapshot, call.query_object::<Pool>("poolId")?.map(Object::id))?;
+    let pool = pool::default_of(
+        call.find::<Region>(region)?,
+        call.snapshot,
+        call.query_object::<Pool>("poolId")?.map(Object::id),
+    )?;
     crud::refuse_deleting(pool)?;
     let explicit = call.query_object::<Image>("templateId")?.map(Object::id);
     let image = match body.r#type {
@@ -83,7 +91,12 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
             }
         },
     };
-    crud::refuse_taken::<Volume>(call.snapshot, &Volume::name_claim(project.id(), &body.name), None, &body.name)?;
+    crud::refuse_taken::<Volume>(
+        call.snapshot,
+        &Volume::name_claim(project.id(), &body.name),
+        None,
+        &body.name,
+    )?;
     plan::check_size(body.size, image)?;
     let volume = Volume {
         project: project.id(),

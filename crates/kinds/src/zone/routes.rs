@@ -6,7 +6,11 @@ use freehold_web::openapi::schema_of;
 
 use super::Zone;
 use crate::region::Region;
-use crate::route::{Call, Outcome, Permission::{Account, Operator}, Row, Success};
+use crate::route::{
+    Call, Outcome,
+    Permission::{Account, Operator},
+    Row, Success,
+};
 use crate::{crud, text};
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
@@ -14,8 +18,15 @@ const MODEL: Success = Success::Model(schema_of::<wire::Zone>);
 
 pub const ROWS: &[Row] = &[
     Row::new("GET", "/zone", "list_zones", Account, IDS, crud::list::<Zone>).query(crud::LIST),
-    Row::new("GET", "/region/{regionId}/zones", "list_region_zones", Account, IDS, crud::list_children::<Zone>)
-        .query(crud::LIST),
+    Row::new(
+        "GET",
+        "/region/{regionId}/zones",
+        "list_region_zones",
+        Account,
+        IDS,
+        crud::list_children::<Zone>,
+    )
+    .query(crud::LIST),
     Row::new(
         "POST",
         "/region/{regionId}/zone",

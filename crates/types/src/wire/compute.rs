@@ -23,6 +23,7 @@ pub enum AntiAffinityPolicy {
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +93,7 @@ pub struct InstanceRemoteAccess {
 #[serde(deny_unknown_fields)]
 pub struct Compute {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +111,7 @@ pub struct Compute {
     pub data_disk: u64,
     /// First private address.
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub ip: Option<String>,
     #[serde(default)]
     pub kwarantines: Vec<Id>,
@@ -150,6 +153,7 @@ pub struct ComputeUpdate {
 #[serde(deny_unknown_fields)]
 pub struct AntiAffinityGroup {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,8 +161,10 @@ pub struct AntiAffinityGroup {
     #[serde(default)]
     pub policy: AntiAffinityPolicy,
     #[serde(default, deserialize_with = "ignored")]
+    #[schemars(extend("readOnly" = true))]
     pub instances: Vec<Id>,
     #[serde(default, deserialize_with = "ignored")]
+    #[schemars(extend("readOnly" = true))]
     pub komputes: Vec<Id>,
 }
 

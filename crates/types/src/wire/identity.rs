@@ -35,6 +35,7 @@ pub enum AgentType {
 #[serde(deny_unknown_fields)]
 pub struct User {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +72,7 @@ pub struct UserCredentials {
     pub password: Secret<String>,
     /// The session token.
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub jwt: Option<String>,
 }
 
@@ -96,6 +98,7 @@ pub struct Password {
 #[serde(deny_unknown_fields)]
 pub struct Team {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +125,7 @@ pub struct TeamUpdate {
 #[serde(deny_unknown_fields)]
 pub struct ApiToken {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +158,7 @@ pub struct ApiTokenUpdate {
 #[serde(deny_unknown_fields)]
 pub struct Agent {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Region {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +38,7 @@ pub struct RegionUpdate {
 #[serde(deny_unknown_fields)]
 pub struct Zone {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +62,7 @@ pub struct ZoneUpdate {
 #[serde(deny_unknown_fields)]
 pub struct Hypervisor {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,6 +80,7 @@ pub struct Hypervisor {
     pub agents: Vec<Id>,
     /// No new machine is placed here.
     #[serde(default, deserialize_with = "ignored")]
+    #[schemars(extend("readOnly" = true))]
     pub maintenance: bool,
 }
 

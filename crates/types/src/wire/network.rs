@@ -23,6 +23,7 @@ pub enum SubnetApplication {
 #[serde(deny_unknown_fields)]
 pub struct Network {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ pub struct NetworkUpdate {
 #[serde(deny_unknown_fields)]
 pub struct Subnet {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +124,7 @@ pub struct IpRange {
 #[serde(deny_unknown_fields)]
 pub struct Adapter {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Project {
     #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
     pub id: Option<Id>,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,8 +35,10 @@ pub struct Project {
     #[serde(default)]
     pub quotas: ProjectResources,
     #[serde(default, deserialize_with = "ignored")]
+    #[schemars(extend("readOnly" = true))]
     pub private_subnets: Vec<RegionSubnet>,
     #[serde(default, deserialize_with = "ignored")]
+    #[schemars(extend("readOnly" = true))]
     pub reserved_vrrp_ids: Vec<u8>,
     pub teams: Vec<Id>,
     pub regions: Vec<Id>,

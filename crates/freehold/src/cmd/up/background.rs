@@ -19,7 +19,12 @@ const PATIENCE: Duration = Duration::from_mins(30);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Starts the cloud in a process of its own and returns when it is ready.
-pub(super) fn start(home: &Home, arguments: &Arguments, quiet: bool, logging: &logging::Options) -> Result<ExitCode> {
+pub(super) fn start(
+    home: &Home,
+    arguments: &Arguments,
+    quiet: bool,
+    logging: &logging::Options,
+) -> Result<ExitCode> {
     for stale in [home.ready(), home.progress()] {
         if stale.exists() {
             std::fs::remove_file(&stale).with_context(|| format!("{} cannot be removed", stale.display()))?;
@@ -32,10 +37,18 @@ pub(super) fn start(home: &Home, arguments: &Arguments, quiet: bool, logging: &l
         shown = show(home, &progress, shown);
         if let Some(status) = child.try_wait()? {
             progress.finish();
-            bail!("the cloud could not be started ({status}): {}; the log is {}", last_words(home), home.log().display());
+            bail!(
+                "the cloud could not be started ({status}): {}; the log is {}",
+                last_words(home),
+                home.log().display()
+            );
         }
         if since.elapsed() > PATIENCE {
-            bail!("the cloud is not ready after {} min; see {}", PATIENCE.as_secs() / 60, home.log().display());
+            bail!(
+                "the cloud is not ready after {} min; see {}",
+                PATIENCE.as_secs() / 60,
+                home.log().display()
+            );
         }
         sleep(LOOK);
     }
@@ -46,10 +59,12 @@ pub(super) fn start(home: &Home, arguments: &Arguments, quiet: bool, logging: &l
 
 fn spawn(home: &Home, arguments: &Arguments, logging: &logging::Options) -> Result<Child> {
     let errors = File::create(home.path().join("errors")).context("the home cannot be written")?;
-    let mut command = Command::new(std::env::current_exe().context("this program's own file cannot be found")?);
+    let mut command =
+        Command::new(std::env::current_exe().context("this program's own file cannot be found")?);
     command.arg("up").arg("--background").arg("--home").arg(home.path());
     command.args(["--listen", &arguments.listen.to_string()]);
-    command.args(["--log-format", if logging.log_format == logging::Format::Json { "json" } else { "human" }]);
+    command
+        .args(["--log-format", if logging.log_format == logging::Format::Json { "json" } else { "human" }]);
     command.args(["--log-level", &logging.log_level]);
     match &arguments.tls {
         TlsChoice::SelfMade => {}

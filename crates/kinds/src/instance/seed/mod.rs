@@ -15,8 +15,11 @@ use crate::environment::{SeedTemplate, SeedTemplates};
 
 const LINUX: [&str; 3] =
     [include_str!("linux/user-data"), include_str!("linux/meta-data"), include_str!("linux/network-config")];
-const WINDOWS: [&str; 3] =
-    [include_str!("windows/user-data"), include_str!("windows/meta-data"), include_str!("windows/network-config")];
+const WINDOWS: [&str; 3] = [
+    include_str!("windows/user-data"),
+    include_str!("windows/meta-data"),
+    include_str!("windows/network-config"),
+];
 
 /// What templates may use.
 #[derive(Debug, Clone, Serialize)]
@@ -61,7 +64,11 @@ pub(super) struct Route {
 ///
 /// # Errors
 /// 500 when an operator's template does not render; the reason names it.
-pub(super) fn render(os: OperatingSystem, variables: &Variables, templates: &SeedTemplates) -> Result<Seed, ApiError> {
+pub(super) fn render(
+    os: OperatingSystem,
+    variables: &Variables,
+    templates: &SeedTemplates,
+) -> Result<Seed, ApiError> {
     let (own, given) = match os {
         OperatingSystem::Linux => (LINUX, &templates.linux),
         OperatingSystem::Windows => (WINDOWS, &templates.windows),
@@ -69,7 +76,9 @@ pub(super) fn render(os: OperatingSystem, variables: &Variables, templates: &See
     let SeedTemplate { user_data, meta_data, network_config } = given;
     let text = |name: &str, given: &Option<String>, own: &str| {
         one(given.as_deref().unwrap_or(own), variables).map(Secret::new).map_err(|error| {
-            ApiError::internal(format!("the {name} template does not render: {error:#}; mend it in the configuration"))
+            ApiError::internal(format!(
+                "the {name} template does not render: {error:#}; mend it in the configuration"
+            ))
         })
     };
     Ok(Seed {
@@ -115,7 +124,11 @@ mod tests {
                     private: false,
                     mtu: 1500,
                     addresses: vec!["203.0.113.9/24".into()],
-                    routes: vec![Route { to: "0.0.0.0/0".into(), via: Ipv4Addr::new(203, 0, 113, 1), metric: Some(100) }],
+                    routes: vec![Route {
+                        to: "0.0.0.0/0".into(),
+                        via: Ipv4Addr::new(203, 0, 113, 1),
+                        metric: Some(100),
+                    }],
                     resolvers: vec![Ipv4Addr::new(203, 0, 113, 1)],
                     search: vec![],
                 },
