@@ -1,0 +1,250 @@
+"""Kills of the controller under load: what was answered is there, and nothing is half made.
+
+The controller and three simulated nodes are processes of their own, as in a real cloud. The controller is killed
+at random moments while clients create and delete machines, and is started again; nodes dial in by themselves.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+
+import kowabunga as sdk
+import pytest
+import urllib3
+from client import Client
+from cloud import free_port, wait_for
+
+GIB = 1 << 30
+#: How often the controller is killed; FREEHOLD_KILLS says otherwise.
+KILLS = int(os.environ.get("FREEHOLD_KILLS", "25"))
+CLIENTS = 4
+#: Reproduces a run; it is part of every failure message.
+SEED = int(os.environ.get("FREEHOLD_SEED", str(random.randrange(1 << 32))))
+
+
+class Roles:
+    """`freehold controller` and `freehold node` as processes."""
+
+    def __init__(self, home):
+        self.home = home
+        self.binary = os.environ["FREEHOLD"]
+        self.listen = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.listen}"
+        self.processes = []
+        self.controller = None
+        self.configuration = self.write(
+            "controller.json",
+            {
+                "listen": self.listen,
+                "public_url": self.url,
+                "store": str(home / "store.sqlite"),
+                "secrets": str(home / "secrets.json"),
+                "bootstrap": {"user": "admin", "pubkey": "ssh-ed25519 AAAA test"},
+                "host_gateways": True,
+            },
+        )
+
+    def write(self, name, document):
+        """Writes a file that only we can read, and gives its path."""
+        path = self.home / name
+        path.write_text(json.dumps(document) if isinstance(document, dict) else document)
+        path.chmod(0o600)
+        return path
+
+    def spawn(self, *arguments):
+        """Starts a role."""
+        log = open(self.home / f"{arguments[0]}.log", "ab")
+        process = subprocess.Popen([self.binary, *map(str, arguments)], stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def start_controller(self):
+        """Starts the controller, and returns when it answers."""
+        self.controller = self.spawn("controller", "--config", self.configuration)
+        http = urllib3.PoolManager()
+
+        def is_up():
+            assert self.controller.poll() is None, (self.home / "controller.log").read_text()[-4_000:]
+            try:
+                return http.request("GET", f"{self.url}/api/v1/openapi.json", retries=False).status < 500
+            except urllib3.exceptions.HTTPError:
+                return False
+
+        wait_for("the controller answers", is_up)
+
+    def kill_controller(self):
+        """Kills it, as a power cut would."""
+        self.controller.send_signal(signal.SIGKILL)
+        self.controller.wait()
+
+    def start_node(self, name, agent, key):
+        """Starts a node on a simulated host."""
+        state = self.home / name
+        state.mkdir()
+        configuration = {
+            "agent": agent,
+            "controller": self.url,
+            "key_file": str(self.write(f"{name}.key", key)),
+            "state": str(state),
+        }
+        self.spawn("node", "--simulated", "--config", self.write(f"{name}.json", configuration))
+
+    def stop(self):
+        """Ends all."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    """A region with three nodes, each a process."""
+    roles = Roles(tmp_path_factory.mktemp("crash"))
+    roles.start_controller()
+    key = json.loads((roles.home / "secrets.json").read_text())["master_key"]
+    operator = Client(roles.url, key=key, wait=30)
+    region = operator.create_region(region=sdk.Region(name="r", domain="example.org")).id
+    zone = operator.create_region_zone(region_id=region, zone=sdk.Zone(name="r-a")).id
+    agents = []
+    for number in range(3):
+        agent = operator.create_agent(agent=sdk.Agent(name=f"h{number}", type="Kaktus")).id
+        operator.set_agent_api_token(agent_id=agent)
+        operator.create_zone_kaktus(zone_id=zone, kaktus=sdk.Kaktus(name=f"h{number}", agents=[agent]))
+        roles.start_node(f"h{number}", agent, agent_key(roles, key))
+        agents.append(agent)
+    private = operator.create_region_v_net(
+        region_id=region, v_net=sdk.VNet(name="p", vlan=0, interface="cr-p", private=True)
+    ).id
+    gateways = [sdk.IpRange(first="10.90.0.2", last="10.90.0.9")]
+    subnet = sdk.Subnet(name="p", cidr="10.90.0.0/22", gateway="10.90.0.1", gw_pool=gateways)
+    subnet = operator.create_v_net_subnet(vnet_id=private, subnet=subnet).id
+    pool = sdk.StoragePool(name="d", pool="dir:/srv/crash", agents=agents)
+    pool = operator.create_region_storage_pool(region_id=region, storage_pool=pool).id
+    image = sdk.Template(name="i", os="linux", source="https://images.example.org/i.qcow2")
+    operator.create_storage_pool_template(pool_id=pool, template=image)
+    project = operator.create_project(project=sdk.Project(name="p", teams=[], regions=[region]), subnet_size=22).id
+    yield SimpleNamespace(roles=roles, key=key, operator=operator, zone=zone, project=project, subnet=subnet)
+    roles.stop()
+
+
+def agent_key(roles, key):
+    """The key that was last put into the outbox."""
+    answer = urllib3.request("GET", f"{roles.url}/api/v1/outbox", headers={"X-API-Key": key})
+    text = answer.json()[-1]["text"]
+    return re.search(r"\b(\w{32,})$", text, re.MULTILINE).group(1)
+
+
+class Load(threading.Thread):
+    """A client that makes and removes machines, and notes what it was answered."""
+
+    def __init__(self, cloud, number, stop):
+        super().__init__()
+        self.cloud, self.number, self.stop = cloud, number, stop
+        self.random = random.Random(SEED + number)
+        #: Names that were answered as made and not asked to go, and those that were answered as gone.
+        self.made, self.gone = {}, set()
+        self.faults = []
+
+    def run(self):
+        client = Client(self.cloud.roles.url, key=self.cloud.key)
+        count = 0
+        while not self.stop.is_set():
+            try:
+                if self.made and self.random.random() < 0.4:
+                    name, compute = self.made.popitem()
+                    client.delete_kompute(kompute_id=compute)
+                    self.gone.add(name)
+                else:
+                    count += 1
+                    self.create(client, f"m{self.number}-{count}")
+            except (urllib3.exceptions.HTTPError, ConnectionError):
+                time.sleep(0.05)
+            except sdk.ApiException as error:
+                # 507: the subnet or the hosts are full; 422: no node has dialled in yet after a kill.
+                if error.status not in (404, 409, 422, 507):
+                    self.faults.append(f"{error.status}: {error.body}")
+                time.sleep(0.02)
+
+    def create(self, client, name):
+        compute = sdk.Kompute(name=name, memory=GIB // 4, vcpus=1, disk=2 * GIB, data_disk=2 * GIB)
+        made = client.create_project_zone_kompute(
+            project_id=self.cloud.project, zone_id=self.cloud.zone, kompute=compute
+        )
+        self.made[name] = made.id
+
+
+def test_kills_lose_nothing_and_leave_nothing(cloud):
+    stop = threading.Event()
+    loads = [Load(cloud, number, stop) for number in range(CLIENTS)]
+    chance = random.Random(SEED)
+    for load in loads:
+        load.start()
+    try:
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.05, 1.0))
+            cloud.roles.kill_controller()
+            cloud.roles.start_controller()
+    finally:
+        stop.set()
+        for load in loads:
+            load.join()
+    told = f"seed {SEED}, {KILLS} kills"
+    assert not [fault for load in loads for fault in load.faults], told
+
+    computes = {cloud.operator.read_kompute(kompute_id=i).name: i for i in cloud.operator.list_komputes()}
+    for load in loads:
+        missing = set(load.made) - set(computes)
+        assert not missing, f"{told}: answered as made, and not there: {missing}"
+    assert all(load.made or load.gone for load in loads), told
+    wait_for(f"{told}: what was answered as gone is gone", lambda: not gone_but_there(cloud, loads))
+    wait_for(f"{told}: every machine runs", lambda: all_run(cloud), 120)
+    are_whole(cloud, told)
+
+    for compute in cloud.operator.list_komputes():
+        cloud.operator.delete_kompute(kompute_id=compute)
+    assert cloud.operator.list_instances() == [], told
+    assert cloud.operator.list_volumes() == [], told
+    assert cloud.operator.list_adapters() == [], told
+    usage = cloud.operator.read_project_usage(project_id=cloud.project)
+    assert (usage.instances, usage.vcpus, usage.memory, usage.storage) == (0, 0, 0, 0), told
+    # Every name and address can be had again: no claim outlived its machine.
+    again = sdk.Kompute(name="m0-1", memory=GIB // 4, vcpus=1, disk=2 * GIB)
+    again = cloud.operator.create_project_zone_kompute(
+        project_id=cloud.project, zone_id=cloud.zone, kompute=again
+    )
+    assert again.ip == "10.90.0.10", told
+    cloud.operator.delete_kompute(kompute_id=again.id)
+
+
+def gone_but_there(cloud, loads):
+    """Machines that were answered as gone, and are listed."""
+    names = {cloud.operator.read_kompute(kompute_id=i).name for i in cloud.operator.list_komputes()}
+    return names & set.union(*(load.gone for load in loads))
+
+
+def all_run(cloud):
+    """Whether every machine runs, those apart whose removal a kill cut short: they are asked to go again."""
+    states = {i: cloud.operator.read_kompute_state(kompute_id=i).state for i in cloud.operator.list_komputes()}
+    return all(state == "Running" for state in states.values())
+
+
+def are_whole(cloud, told):
+    """Every machine has its parts, and every part has its machine."""
+    computes = cloud.operator.list_komputes()
+    instances = [cloud.operator.read_instance(instance_id=i) for i in cloud.operator.list_instances()]
+    assert len(instances) == len(computes), told
+    volumes = [volume for instance in instances for volume in instance.volumes]
+    adapters = [adapter for instance in instances for adapter in instance.adapters]
+    assert sorted(volumes) == sorted(cloud.operator.list_volumes()), told
+    assert sorted(adapters) == sorted(cloud.operator.list_adapters()), told
+    assert len(volumes) == 2 * len(computes) and len(adapters) == len(computes), told
+    addresses = [cloud.operator.read_kompute(kompute_id=compute).ip for compute in computes]
+    assert len(set(addresses)) == len(addresses), told

@@ -1,0 +1,137 @@
+"""The story on this machine's own libvirt: an image over HTTP, a machine that really boots, and its end."""
+
+import functools
+import http.server
+import json
+import shutil
+import socket
+import subprocess
+import threading
+from types import SimpleNamespace
+
+import kowabunga as sdk
+import pytest
+from client import Client, refused
+from cloud import wait_for
+
+MIB, GIB = 1 << 20, 1 << 30
+#: How long a guest may take to boot without hardware acceleration, in seconds.
+BOOT = 240
+
+
+@pytest.fixture(scope="module")
+def story(start):
+    """A cloud on this machine, as `freehold up` makes it, without the demonstration."""
+    cloud = start("--no-demo", "--no-install", patience=900)
+    return SimpleNamespace(cloud=cloud, operator=Client(cloud.url, key=cloud.master_key, wait=BOOT))
+
+
+@pytest.fixture(scope="module")
+def images(story):
+    """URL of a web server with the image that `up` built."""
+    built = next(path for path in data(story).glob("images/*.qcow2"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=built.parent)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/{built.name}"
+    server.shutdown()
+
+
+def data(story):
+    """Where the machines' disks lie; `up` says where."""
+    pool = story.operator.read_storage_pool(pool_id=story.operator.list_storage_pools()[0]).pool
+    return type(story.cloud.home)(pool.removeprefix("dir:")).parent
+
+
+def answers(address):
+    """Whether the guest's own network stack answers; that nothing listens there is an answer too."""
+    try:
+        socket.create_connection((address, 9), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def state(story):
+    """The state of the machine."""
+    return story.operator.read_kompute_state(kompute_id=story.compute).state
+
+
+def test_an_image_comes_over_http(story, images):
+    operator = story.operator
+    story.region, story.zone = operator.list_regions()[0], operator.list_zones()[0]
+    story.pool = operator.list_storage_pools()[0]
+    image = sdk.Template(name="over-http", os="linux", source=images)
+    story.image = operator.create_storage_pool_template(pool_id=story.pool, template=image).id
+    status = story.cloud.json("GET", f"/api/v1/pool/{story.pool}/status")
+    assert status
+
+
+def test_a_machine_boots(story):
+    operator = story.operator
+    project = sdk.Project(name="lab", domain="lab.example.org", teams=operator.list_teams(), regions=[story.region])
+    story.project = operator.create_project(project=project).id
+    compute = sdk.Kompute(name="guest", memory=192 * MIB, vcpus=1, disk=GIB, uefi=False)
+    made = operator.create_project_zone_kompute(
+        project_id=story.project, zone_id=story.zone, kompute=compute, template_id=story.image
+    )
+    story.compute, story.address = made.id, made.ip
+    wait_for("the machine runs", lambda: state(story) == "Running", BOOT)
+    wait_for("the guest answers", lambda: answers(story.address), BOOT)
+    refused(409, operator.delete_project, project_id=story.project)
+
+
+def test_its_screen_can_be_reached(story):
+    instance = story.operator.list_instances()[0]
+    assert story.operator.read_instance_remote_connection(instance_id=instance).url
+
+
+def test_it_stops_grows_and_starts(story):
+    operator = story.operator
+    operator.stop_kompute(kompute_id=story.compute)
+    wait_for("the machine is off", lambda: state(story) == "Shutoff")
+    assert not answers(story.address)
+    operator.update_kompute(kompute_id=story.compute, kompute_update=sdk.KomputeUpdate(disk=2 * GIB))
+    wait_for("the disk has grown", lambda: 2 * GIB in sizes(story))
+    operator.start_kompute(kompute_id=story.compute)
+    wait_for("the guest answers again", lambda: answers(story.address), BOOT)
+
+
+def sizes(story):
+    """Virtual sizes of all disks in the pool, as QEMU's own tool tells them."""
+    found = []
+    for path in filter(lambda path: path.is_file(), data(story).glob("pool/**/*")):
+        told = subprocess.run(
+            [shutil.which("qemu-img"), "info", "--force-share", "--output=json", path], capture_output=True, text=True
+        )
+        if told.returncode == 0:
+            found.append(json.loads(told.stdout)["virtual-size"])
+    return found
+
+
+def test_it_reboots(story):
+    story.operator.reset_kompute(kompute_id=story.compute)
+    wait_for("the guest is back", lambda: state(story) == "Running" and answers(story.address), BOOT)
+    story.operator.reboot_kompute(kompute_id=story.compute)
+    wait_for("the guest is back", lambda: state(story) == "Running" and answers(story.address), BOOT)
+
+
+def test_a_restart_of_the_cloud_leaves_it_running(story):
+    story.cloud.stop()
+    assert answers(story.address)
+    story.cloud.start()
+    wait_for("the node is back", lambda: state(story) == "Running")
+    assert answers(story.address)
+
+
+def test_everything_goes(story):
+    operator = story.operator
+    refused(409, operator.delete_template, template_id=story.image)
+    operator.delete_kompute(kompute_id=story.compute)
+    assert not answers(story.address)
+    assert 2 * GIB not in sizes(story)
+    operator.delete_project(project_id=story.project)
+    operator.delete_template(template_id=story.image)
+    refused(404, operator.read_template, template_id=story.image)
