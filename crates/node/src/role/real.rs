@@ -46,10 +46,11 @@ pub async fn real_host(config: &NodeConfig) -> Result<Host, NodeError> {
     })
     .await
     .map_err(NodeError::Host)?;
-    let storage = LocalStorage::new(StorageConfig {
+    let storage = StorageConfig {
         image_directories: config.image_directories.clone(),
         libvirt: Some(config.libvirt.clone()),
-    });
+    };
+    let storage = LocalStorage::with_memory(storage, config.state.join("pools"));
     let network = Netlink::new(NetworkConfig {
         uplink: config.uplink.clone(),
         address: config.address,
