@@ -114,6 +114,9 @@ impl Terminal {
         self.tell(|err| write!(err, "{question} [y/N] ").and_then(|()| err.flush()));
         let mut answer = String::new();
         self.input().read_line(&mut answer).map_err(|e| Error::io("cannot read the answer", e))?;
+        if !answer.ends_with('\n') {
+            self.tell(|err| writeln!(err));
+        }
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 

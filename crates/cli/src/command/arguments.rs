@@ -20,7 +20,7 @@ const LAST: usize = 900;
 /// `-o`, with a table as default.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgs {
-    /// How to print: table, wide, json, yaml, name or id [table]
+    /// One of table, wide, json, yaml, name, id [table]
     #[arg(
         short,
         long,
@@ -36,7 +36,7 @@ pub struct OutputArgs {
 /// `-o`, with nothing as default.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct ResultArgs {
-    /// Print the result: table, wide, json, yaml, name or id
+    /// Print the result: table, wide, json, yaml, name, id
     #[arg(short, long, value_enum, value_name = "FORMAT", hide_possible_values = true, display_order = LAST)]
     pub output: Option<Format>,
 }

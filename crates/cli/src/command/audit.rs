@@ -16,13 +16,13 @@ use crate::session::Session;
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// Only what happened since: a span as 2h, a day, or a time (RFC 3339)
+    /// Where to begin: a span as 2h, a day, or an RFC 3339 time
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
     /// Only what happened to the object with this id
     #[arg(long, value_name = "ID")]
     id: Option<Id>,
-    /// At most so many lines, the newest [100, or all since TIME]
+    /// At most so many lines [100, or all since TIME]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
     /// Also what nodes only observed

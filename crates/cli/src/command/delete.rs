@@ -26,13 +26,13 @@ pub struct DeleteArgs {
     /// Names or ids
     #[arg(value_name = "NAME", required_unless_present = "file")]
     names: Vec<String>,
-    /// File with documents; what they name is deleted, the last first
+    /// File whose documents are deleted, the last first
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["kind", "names"], value_hint = clap::ValueHint::FilePath)]
     file: Vec<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
-    /// Wait until they are gone, at most so long [the default, 5m]
+    /// Wait until they are gone, at most so long [5m]
     #[arg(
         long,
         value_name = "DURATION",

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use super::arguments::{ScopeArgs, kind_parser};
+use super::arguments::kind_parser;
 use crate::client::{Method, Request};
+use crate::directory::Scope;
 use crate::error::{Error, Result};
 use crate::kind::{Kind, fill, placeholders};
 use crate::session::Session;
@@ -15,8 +16,15 @@ pub struct SetDefaultArgs {
     kind: &'static Kind,
     /// Name or id
     name: String,
-    #[command(flatten)]
-    scope: ScopeArgs,
+    /// The region of the storage pool
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// The network of the subnet
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// The storage pool of the image
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
 }
 
 pub(super) fn run(args: &SetDefaultArgs, session: &Session<'_>) -> Result<()> {
@@ -24,7 +32,9 @@ pub(super) fn run(args: &SetDefaultArgs, session: &Session<'_>) -> Result<()> {
     let Some(template) = kind.default else {
         return Err(Error::usage(format!("a {} is never a default", kind.name)));
     };
-    let object = session.directory.find(kind, &args.name, &args.scope.0)?;
+    let given = [("region", &args.region), ("network", &args.network), ("pool", &args.pool)];
+    let scope = Scope::of(given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
+    let object = session.directory.find(kind, &args.name, &scope)?;
     let subject = format!("{} {}", kind.name, object.name());
     let mut parents = std::collections::BTreeMap::new();
     for parent in placeholders(template).filter(|name| *name != "id") {
