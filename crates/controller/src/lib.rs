@@ -75,12 +75,13 @@ impl Controller {
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
-        nodes::dispatch::start(&hub, &supervisor);
-        finalizer::start(&store, &supervisor);
-        housekeeping::start(&store, config.keep_log, &supervisor);
+        // First, since it may refuse its settings.
         if let Some(smtp) = &config.smtp {
             mailer::start(&store, smtp, &supervisor)?;
         }
+        nodes::dispatch::start(&hub, &supervisor);
+        finalizer::start(&store, &supervisor);
+        housekeeping::start(&store, config.keep_log, &supervisor);
         http::server::start(listener, acceptor, http::router(engine.clone(), hub), &supervisor);
         tracing::info!(%address, tls = config.tls.is_some(), "controller is ready");
         Ok(Self { store, engine, supervisor, address })

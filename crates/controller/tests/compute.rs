@@ -1,5 +1,7 @@
 //! The life of computes on simulated hosts, from the API down to what exists on a host.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use freehold_kinds::compute::Compute;
 use freehold_kinds::instance::Instance;
 use freehold_kinds::volume::Volume;

@@ -1,5 +1,7 @@
 //! Many computes at once: nothing is given twice, and no host gets more than it can carry.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use std::collections::BTreeSet;
 
 use freehold_kinds::adapter::Adapter;

@@ -1,5 +1,7 @@
 //! Sessions of nodes: who is let in, who must go, and what is known of a host.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use freehold_kinds::token::{Owner, Token};
 use freehold_node::{Link, Node};
 use freehold_store::{Actor, Object, Transaction};

@@ -2,6 +2,8 @@
 //!
 //! A row that a check does not fit is listed in `exempt-from-sweeps.txt`, with the reason.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_kinds::compute::Compute;
@@ -163,7 +165,7 @@ async fn every_row_refuses_what_it_must() {
             faults.judge(row, "media-type", &ask().body("text/plain", "{}").send().await, 415);
         }
     }
-    assert!(faults.checks > 7 * registry::rows().count(), "only {} checks were made", faults.checks);
+    assert!(faults.checks > 6 * registry::rows().count(), "only {} checks were made", faults.checks);
     assert!(faults.list.is_empty(), "{} faults:\n{}", faults.list.len(), faults.list.join("\n"));
     for (operation, check) in exemptions() {
         let used = faults.used.contains(&(operation.to_owned(), check.to_owned()));
@@ -196,7 +198,9 @@ async fn what_is_beside_the_table_is_shut_too() {
         site.red.administrator.client(&cluster).get(path).await.refused(403);
         site.root.client(&cluster).get(path).await.expect(200);
     }
-    cluster.anonymous().get("/nothing").await.refused(404);
+    let answer = cluster.anonymous().api("GET", "/nothing").header("x-request-id", "mine").send().await;
+    assert_eq!(answer.headers["x-request-id"], "mine");
+    answer.refused(404);
     cluster.anonymous().api("PATCH", "/region").send().await.refused(405);
     cluster.anonymous().with_key("wrong").get("/region").await.refused(401);
     let page = cluster.anonymous().raw("GET", "/metrics").send().await;

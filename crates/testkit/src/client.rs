@@ -32,7 +32,7 @@ impl Client {
             .max_redirects(0)
             .max_idle_connections(AT_ONCE)
             .max_idle_connections_per_host(AT_ONCE)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_mins(2)))
             .build();
         Self { base: base.into(), key: None, agent: config.into() }
     }

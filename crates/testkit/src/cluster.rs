@@ -24,7 +24,7 @@ use crate::machine::Machine;
 pub const MASTER_KEY: &str = "master";
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the state is kept.
 #[derive(Debug)]
@@ -219,14 +219,11 @@ impl Cluster {
     /// Waits until the state is as asked.
     pub async fn until(&self, what: &str, met: impl FnMut(&Snapshot) -> bool) -> Arc<Snapshot> {
         let store = self.controller().store().clone();
-        match timeout(PATIENCE, store.wait_until(met)).await {
-            Ok(snapshot) => snapshot.expect("the store is open"),
-            Err(_) => panic!(
-                "in {} s it did not happen that {what}; left: {:?}",
-                PATIENCE.as_secs(),
-                unsettled(&store.snapshot())
-            ),
-        }
+        let Ok(snapshot) = timeout(PATIENCE, store.wait_until(met)).await else {
+            let left = unsettled(&store.snapshot());
+            panic!("in {} s it did not happen that {what}; not settled: {left:?}", PATIENCE.as_secs());
+        };
+        snapshot.expect("the store is open")
     }
 
     /// Waits until everything is what it should be on its hosts, and nothing is on its way out.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
@@ -17,14 +18,17 @@ use freehold_types::{ApiError, ErrorKind, Id, Timestamp};
 use freehold_web::client::{self, CURRENT, ContractVersion};
 use freehold_web::query::Query;
 use freehold_web::{BODY_LIMIT, credentials, error};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{StatusCode, request};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{StatusCode, Version, request};
 use tracing::Instrument;
 
 use super::limit::Limiter;
 use super::wait::{self, Patience};
 use crate::metrics::Metrics;
 use crate::nodes::Hub;
+
+/// How long a client may take to send a body.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Serves rows; clones share everything.
 #[derive(Clone)]
@@ -89,10 +93,19 @@ impl Engine {
     /// Serves a row. Whatever happens, the answer is JSON and names the request.
     pub(crate) async fn serve(self, row: &'static Row, request: Request) -> Response {
         let id = request_id(request.headers());
+        let version = request.version();
+        let (parts, body) = request.into_parts();
         let span = tracing::info_span!("request", id = %id, operation = row.operation);
         let started = std::time::Instant::now();
+        let mut is_cut_off = false;
         let mut response = async {
-            match self.answer(row, &id, request).await {
+            // Read before anything is judged, so that the connection can be used again after a refusal.
+            let body = read_body(body).await.inspect_err(|_| is_cut_off = true);
+            let answered = match body {
+                Ok(body) => self.answer(row, &id, &parts, body).await,
+                Err(failure) => Err(failure),
+            };
+            match answered {
                 Ok(response) => response,
                 Err(failure) => {
                     if failure.kind == ErrorKind::Internal {
@@ -105,8 +118,8 @@ impl Engine {
         .instrument(span)
         .await;
         self.0.metrics.answered(row.operation, response.status(), started.elapsed());
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", value);
+        if is_cut_off && version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -115,16 +128,18 @@ impl Engine {
         &self,
         row: &'static Row,
         request_id: &str,
-        request: Request,
+        parts: &request::Parts,
+        body: Bytes,
     ) -> Result<Response, ApiError> {
-        let (parts, body) = request.into_parts();
-        let peer = peer(&parts);
+        let peer = peer(parts);
         let snapshot = self.0.store.snapshot();
         let presented = credentials::read(&parts.headers)?;
         let caller = access::authenticate(&snapshot, &presented, &self.0.environment, Timestamp::now())?;
         let known: Vec<&str> = row.query.iter().map(|parameter| parameter.name).collect();
         let query = Query::read(parts.uri.query(), &known)?;
-        let body = if row.body.is_some() { read_body(&parts.headers, body).await? } else { Bytes::new() };
+        if row.body.is_some() {
+            check_media(&parts.headers)?;
+        }
         if row.heavy {
             self.0.limiter.admit(peer)?;
         }
@@ -255,7 +270,7 @@ fn peer(parts: &request::Parts) -> Option<IpAddr> {
 /// The client's own id for the request, when it is short and plain; else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     headers
-        .get("x-request-id")
+        .get(super::REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|text| (1..=64).contains(&text.len()))
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)))
@@ -282,15 +297,23 @@ fn path_ids(row: &Row, path: &str) -> Result<Vec<Id>, ApiError> {
         .collect()
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+fn check_media(headers: &HeaderMap) -> Result<(), ApiError> {
     let content =
         headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
     let media = content.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") && !media.to_ascii_lowercase().ends_with("+json") {
-        let kind = ErrorKind::UnsupportedMediaType;
-        return Err(ApiError { kind, reason: format!("the body is `{media}`; send `application/json`") });
+    if media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json") {
+        return Ok(());
     }
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+    let kind = ErrorKind::UnsupportedMediaType;
+    Err(ApiError { kind, reason: format!("the body is `{media}`; send `application/json`") })
+}
+
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    let reading = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, BODY_LIMIT)).await;
+    let read = reading.map_err(|_| {
+        ApiError::malformed(format!("the body did not arrive within {} s", BODY_PATIENCE.as_secs()))
+    })?;
+    read.map_err(|error| {
         let too_large = std::error::Error::source(&error)
             .is_some_and(|source| source.to_string().contains("length limit exceeded"));
         if too_large {

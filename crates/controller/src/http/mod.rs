@@ -10,15 +10,20 @@ mod wait;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, on};
 use freehold_kinds::registry;
 use freehold_kinds::route::Row;
 use freehold_types::{ApiError, ErrorKind, agent, wire};
 use freehold_web::error;
+use http::HeaderValue;
 
 use crate::nodes::{self, Hub};
 use engine::Engine;
+
+/// The header with the id of a request.
+const REQUEST_ID: &str = "x-request-id";
 
 /// The whole application.
 pub(crate) fn router(engine: Engine, hub: Hub) -> Router {
@@ -31,7 +36,18 @@ pub(crate) fn router(engine: Engine, hub: Hub) -> Router {
         .route(agent::PATH, any(nodes::session::upgrade).with_state(hub))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
+        .layer(axum::middleware::from_fn(identify))
         .with_state(engine)
+}
+
+/// Gives every request an id, which its answer names and the log repeats.
+async fn identify(mut request: Request, next: Next) -> Response {
+    let id = engine::request_id(request.headers());
+    let Ok(id) = HeaderValue::from_str(&id) else { return next.run(request).await };
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
 }
 
 fn method(row: &'static Row) -> MethodRouter<Engine> {
