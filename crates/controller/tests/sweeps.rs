@@ -10,7 +10,7 @@ use freehold_kinds::compute::Compute;
 use freehold_kinds::kind::Scope;
 use freehold_kinds::mail::Mail;
 use freehold_kinds::registry;
-use freehold_kinds::route::{Permission, Row};
+use freehold_kinds::route::{Link, Permission, Row};
 use freehold_kinds::token::Token;
 use freehold_store::Snapshot;
 use freehold_testkit::{Answer, Client, Cluster};
@@ -67,7 +67,7 @@ fn is_exempt(operation: &str, check: &str) -> bool {
 }
 
 /// Objects that the tenant `red` must not know of, and those that everybody may, by the name in paths.
-async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Client, Client) {
+async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Id, Client, Client) {
     let site = cluster.seed(1).await;
     let path = format!("/project/{}/zone/{}/kompute", site.blue.project, site.zone);
     let body = json!({ "name": "web", "memory": GIB, "vcpus": 1, "disk": 10 * GIB });
@@ -101,7 +101,7 @@ async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Client, 
         ("komputeId", compute),
         ("kwarantineId", group),
     ]);
-    (objects, site.red.member.client(cluster), site.red.administrator.client(cluster))
+    (objects, site.red.project, site.red.member.client(cluster), site.red.administrator.client(cluster))
 }
 
 fn path(row: &Row, text_of: impl Fn(&str) -> String) -> String {
@@ -119,10 +119,18 @@ async fn send(client: &Client, row: &Row, path: &str) -> Answer {
     if row.body.is_some() { request.json(&json!({})).send().await } else { request.send().await }
 }
 
+/// Names an object outside the path.
+async fn name(client: &Client, row: &Row, path: &str, link: &Link, id: Id) -> Answer {
+    match *link {
+        Link::Query(name, _) => send(client, row, &format!("{path}?{name}={id}")).await,
+        Link::Body(field, _) => client.api(row.method, path).json(&json!({ field: [id] })).send().await,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_row_refuses_what_it_must() {
     let mut cluster = Cluster::start().await;
-    let (objects, member, administrator) = objects(&mut cluster).await;
+    let (objects, own_project, member, administrator) = objects(&mut cluster).await;
     let (nobody, operator) = (cluster.anonymous(), cluster.operator());
     let snapshot = cluster.snapshot();
     let mut faults = Faults::default();
@@ -144,6 +152,25 @@ async fn every_row_refuses_what_it_must() {
                 } else if shut {
                     faults.judge(row, "other-tenant", &send(client, row, &valid).await, 404);
                 }
+            }
+        }
+        for link in row.links {
+            let (Link::Query(_, kind) | Link::Body(_, kind)) = *link;
+            let parameter = registry::by_kind(kind).expect("a kind").parameter;
+            if row.permission == Permission::Public {
+                continue;
+            }
+            let answer = name(&operator, row, &valid, link, Id::from_u64(u64::MAX)).await;
+            faults.judge(row, "unknown-link", &answer, 404);
+            let own = path(row, |name| if name == "projectId" { own_project } else { *id(name) }.to_string());
+            let is_own =
+                row.parameters().all(|name| name == "projectId" || !is_shut(name, *id(name), &snapshot));
+            if is_own
+                && row.permission != Permission::Operator
+                && is_shut(parameter, *id(parameter), &snapshot)
+            {
+                let answer = name(&administrator, row, &own, link, *id(parameter)).await;
+                faults.judge(row, "other-tenants-link", &answer, 404);
             }
         }
         for wrong in row.parameters() {

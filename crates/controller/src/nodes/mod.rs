@@ -94,6 +94,11 @@ impl Hub {
         current
     }
 
+    /// Whether an agent has a session now.
+    fn has_session(&self, agent: Id) -> bool {
+        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&agent)
+    }
+
     /// Marks an object for the nodes of these agents.
     fn mark(&self, key: Key, agents: &[Id]) {
         let sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -304,9 +304,12 @@ async fn set_presence(
     connected: bool,
     facts: Option<Facts>,
 ) -> Result<(), freehold_store::CommitError> {
+    let sessions = hub.clone();
     let plan = move |snapshot: &Snapshot| {
         let mut transaction = Transaction::default();
-        if let Some(object) = snapshot.get::<Agent>(agent) {
+        // A node that has come back meanwhile is not absent, however late its absence is noted.
+        let is_outdated = !connected && sessions.has_session(agent);
+        if let Some(object) = snapshot.get::<Agent>(agent).filter(|_| !is_outdated) {
             let facts = facts.clone().or_else(|| object.status.facts.clone());
             let status = AgentStatus { connected, since: Some(Timestamp::now()), facts };
             transaction.observe(object, status);
