@@ -53,7 +53,8 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
 /// Makes a region, and gives its path and its bytes.
 async fn region(address: SocketAddr) -> Result<(String, Bytes)> {
     let mut connection = Connection::open(address).await?;
-    let body = Bytes::from_static(br#"{"name":"eu-west","description":"a region to read","domain":"example.org"}"#);
+    let body =
+        Bytes::from_static(br#"{"name":"eu-west","description":"a region to read","domain":"example.org"}"#);
     let (status, answer) = connection.ask(Method::POST, "/api/v1/region", body).await?;
     ensure!(status == StatusCode::CREATED, "a region was not made: {status}");
     let answer: serde_json::Value = serde_json::from_slice(&answer)?;

@@ -54,7 +54,9 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
 /// A region with a name of its own.
 fn region() -> Bytes {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    Bytes::from(format!(r#"{{"name":"region-{number}","description":"about as long as most are","domain":"example.org"}}"#))
+    Bytes::from(format!(
+        r#"{{"name":"region-{number}","description":"about as long as most are","domain":"example.org"}}"#
+    ))
 }
 
 /// Commits per second of one writer without anything around it, in the same directory.
