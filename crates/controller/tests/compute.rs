@@ -5,8 +5,8 @@
 use freehold_kinds::compute::Compute;
 use freehold_kinds::instance::Instance;
 use freehold_kinds::volume::Volume;
-use freehold_node::host::sim::{Domain, Life};
 use freehold_store::Store;
+use freehold_testkit::node::host::sim::{Domain, Life};
 use freehold_testkit::{Client, Cluster, Medium, Site};
 use freehold_types::Id;
 use freehold_types::size::GIB;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
 use freehold_kinds::token::{Owner, Token};
-use freehold_node::{Link, Node};
 use freehold_store::{Actor, Object, Transaction};
+use freehold_testkit::node::{Link, Node};
 use freehold_testkit::{Cluster, PATIENCE};
 use freehold_types::Secret;
 use tokio::time::timeout;

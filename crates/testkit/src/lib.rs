@@ -16,6 +16,9 @@ mod cluster;
 mod machine;
 mod site;
 
+/// What runs on the machines of a cluster.
+pub use freehold_node as node;
+
 pub use client::{Answer, Client, Request};
 pub use cluster::{Cluster, MASTER_KEY, Medium, PATIENCE};
 pub use machine::{Machine, facts};

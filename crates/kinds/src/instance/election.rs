@@ -140,7 +140,7 @@ impl Exclusions {
             let others = group.spec.members(snapshot).filter(|member| Some(member.id()) != wish.own);
             match group.spec.policy {
                 AntiAffinityPolicy::Host => {
-                    exclusions.hosts.extend(others.map(|member| member.spec.hypervisor))
+                    exclusions.hosts.extend(others.map(|member| member.spec.hypervisor));
                 }
                 AntiAffinityPolicy::Zone => exclusions.zones.extend(others.map(|member| member.spec.zone)),
             }
