@@ -9,8 +9,10 @@ use freehold_controller::{Controller, ControllerConfig};
 use freehold_kinds::agent::Agent;
 use freehold_kinds::environment::Environment;
 use freehold_kinds::mail::Mail;
+use freehold_kinds::network::Network;
+use freehold_kinds::placed::{self, Placed};
 use freehold_kinds::slice;
-use freehold_store::{Backend, Memory, Sealer, Snapshot, Sqlite};
+use freehold_store::{Backend, Memory, Object, Sealer, Snapshot, Sqlite};
 use freehold_types::agent::Facts;
 use freehold_types::{Id, Secret};
 use serde_json::{Value, json};
@@ -240,11 +242,18 @@ impl Cluster {
     }
 }
 
+/// What nodes still have to make or to remove; the first few.
 fn unsettled(snapshot: &Snapshot) -> Vec<String> {
-    let objects = snapshot
-        .everything()
-        .filter(|object| object.meta().deleting.is_some() || !slice::is_settled(object.key(), snapshot));
+    let objects = snapshot.everything().filter(|object| {
+        let is_leftover = object.downcast::<Network>().is_some_and(|network| is_leftover(network, snapshot));
+        object.meta().deleting.is_some() || is_leftover || !slice::is_settled(object.key(), snapshot)
+    });
     objects.map(|object| object.key().to_string()).take(10).collect()
+}
+
+/// Whether a network is still on a host where no machine needs it any more.
+fn is_leftover(network: &Object<Network>, snapshot: &Snapshot) -> bool {
+    placed::holders(network, snapshot).len() > Network::agents(network, snapshot).len()
 }
 
 #[track_caller]
