@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import secrets
 import shutil
 import socket
 import subprocess
@@ -59,10 +60,29 @@ def state(story):
     return story.operator.read_kompute_state(kompute_id=story.compute).state
 
 
+def test_the_host_moves_to_a_region_of_its_own(story):
+    """With bridges and a range of its own, so that another cloud on this host is no hindrance."""
+    operator = story.operator
+    for hypervisor in operator.list_kaktuses():
+        operator.delete_kaktus(kaktus_id=hypervisor)
+    story.region = operator.create_region(region=sdk.Region(name="lab", domain="lab.example.org")).id
+    story.zone = operator.create_region_zone(region_id=story.region, zone=sdk.Zone(name="lab-a")).id
+    agents = operator.list_agents()
+    operator.create_zone_kaktus(zone_id=story.zone, kaktus=sdk.Kaktus(name="host", agents=agents))
+    bridge = f"fht{secrets.token_hex(4)}"
+    network = sdk.VNet(name="private", vlan=0, interface=bridge, private=True)
+    network = operator.create_region_v_net(region_id=story.region, v_net=network).id
+    gateways = [sdk.IpRange(first="10.87.40.2", last="10.87.40.9")]
+    subnet = sdk.Subnet(name="private", cidr="10.87.40.0/24", gateway="10.87.40.1", gw_pool=gateways)
+    story.subnet = operator.create_v_net_subnet(vnet_id=network, subnet=subnet).id
+    story.network = network
+    story.directory = data(story) / "lab"
+    pool = sdk.StoragePool(name="lab", pool=f"dir:{story.directory}", agents=agents)
+    story.pool = operator.create_region_storage_pool(region_id=story.region, storage_pool=pool).id
+
+
 def test_an_image_comes_over_http(story, images):
     operator = story.operator
-    story.region, story.zone = operator.list_regions()[0], operator.list_zones()[0]
-    story.pool = operator.list_storage_pools()[0]
     image = sdk.Template(name="over-http", os="linux", source=images)
     story.image = operator.create_storage_pool_template(pool_id=story.pool, template=image).id
     status = story.cloud.json("GET", f"/api/v1/pool/{story.pool}/status")
@@ -72,7 +92,7 @@ def test_an_image_comes_over_http(story, images):
 def test_a_machine_boots(story):
     operator = story.operator
     project = sdk.Project(name="lab", domain="lab.example.org", teams=operator.list_teams(), regions=[story.region])
-    story.project = operator.create_project(project=project).id
+    story.project = operator.create_project(project=project, subnet_size=24).id
     compute = sdk.Kompute(name="guest", memory=192 * MIB, vcpus=1, disk=GIB, uefi=False)
     made = operator.create_project_zone_kompute(
         project_id=story.project, zone_id=story.zone, kompute=compute, template_id=story.image
@@ -102,7 +122,7 @@ def test_it_stops_grows_and_starts(story):
 def sizes(story):
     """Virtual sizes of all disks in the pool, as QEMU's own tool tells them."""
     found = []
-    for path in filter(lambda path: path.is_file(), data(story).glob("pool/**/*")):
+    for path in filter(lambda path: path.is_file(), story.directory.glob("**/*")):
         told = subprocess.run(
             [shutil.which("qemu-img"), "info", "--force-share", "--output=json", path], capture_output=True, text=True
         )
@@ -130,8 +150,11 @@ def test_everything_goes(story):
     operator = story.operator
     refused(409, operator.delete_template, template_id=story.image)
     operator.delete_kompute(kompute_id=story.compute)
-    assert not answers(story.address)
+    refused(404, operator.read_kompute, kompute_id=story.compute)
     assert 2 * GIB not in sizes(story)
     operator.delete_project(project_id=story.project)
     operator.delete_template(template_id=story.image)
     refused(404, operator.read_template, template_id=story.image)
+    operator.delete_storage_pool(pool_id=story.pool)
+    operator.delete_subnet(subnet_id=story.subnet)
+    operator.delete_v_net(vnet_id=story.network)
