@@ -158,3 +158,9 @@ def test_everything_goes(story):
     operator.delete_storage_pool(pool_id=story.pool)
     operator.delete_subnet(subnet_id=story.subnet)
     operator.delete_v_net(vnet_id=story.network)
+    # What `up` itself put on the host goes too, so that nothing of the test is left on it.
+    for template in operator.list_templates():
+        operator.delete_template(template_id=template)
+    for pool in operator.list_storage_pools():
+        operator.delete_storage_pool(pool_id=pool)
+    assert operator.list_storage_pools() == []
