@@ -143,7 +143,7 @@ impl Cloud {
     async fn start(home: &Home, arguments: &Arguments, progress: &Progress) -> Result<Self> {
         let image = match arguments.simulated {
             Some(_) => "https://images.internal/tiny.qcow2".to_owned(),
-            None => prepare(home, arguments, progress).await?,
+            None => prepare(home, arguments, progress)?,
         };
         progress.step("starting the controller");
         let (secrets, key) = (home.secrets()?, setup::keys::ensure(home)?);
@@ -183,7 +183,7 @@ impl Cloud {
 }
 
 /// Makes this machine fit, and the first image; gives the image's URL.
-async fn prepare(home: &Home, arguments: &Arguments, progress: &Progress) -> Result<String> {
+fn prepare(home: &Home, arguments: &Arguments, progress: &Progress) -> Result<String> {
     let images = home.data().join("images");
     let install = !arguments.no_install;
     tokio::task::block_in_place(|| {
