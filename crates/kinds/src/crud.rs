@@ -5,7 +5,7 @@ use freehold_types::{ApiError, Id};
 use freehold_web::openapi::Parameter;
 
 use crate::kind::{Kind, Updatable};
-use crate::route::{Call, Outcome, Wait, not_found};
+use crate::route::{Call, Outcome, Wait};
 use crate::{change, registry};
 
 const EXPAND: Parameter =
@@ -226,27 +226,4 @@ pub fn changed_description(
         None => Ok(current.map(str::to_owned)),
         some => crate::text::description(some),
     }
-}
-
-/// Refuses a real change of a field that is fixed at creation.
-///
-/// # Errors
-/// 422.
-pub fn refuse_change<T: PartialEq>(
-    noun: &str,
-    field: &str,
-    current: &T,
-    change: Option<&T>,
-) -> Result<(), ApiError> {
-    match change {
-        Some(change) if change != current => Err(ApiError::invalid(format!(
-            "`{field}` of a {noun} is fixed at creation; make a new {noun} instead"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The failure for a parent that is gone.
-pub fn gone<K: Kind>(id: Id) -> ApiError {
-    not_found::<K>(id)
 }

@@ -125,8 +125,14 @@ pub fn may_go<K: Placed>(object: &Object<K>, snapshot: &Snapshot) -> bool {
 
 /// Notes what an agent found. Tells of an older generation than is known do not count.
 pub fn observe<K: Placed>(object: &Object<K>, agent: Id, observed: &Observed, transaction: &mut Transaction) {
+    // A store that was restored knows of fewer generations than its nodes.
+    let newest = object.meta.generation;
+    if observed.generation > newest {
+        return;
+    }
     let mut status = object.status.clone();
-    if status.nodes.get(&agent).is_some_and(|known| known.generation > observed.generation) {
+    let known = status.nodes.get(&agent).map(|known| known.generation);
+    if known.is_some_and(|known| known <= newest && known > observed.generation) {
         return;
     }
     status.nodes.insert(agent, NodeState::from(observed));

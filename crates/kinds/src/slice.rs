@@ -7,6 +7,7 @@ use freehold_types::Id;
 use freehold_types::agent::{Desired, ObjectKind, Observed, Phase};
 
 use crate::adapter::Adapter;
+use crate::agent::Agent;
 use crate::environment::Environment;
 use crate::hypervisor::Hypervisor;
 use crate::image::Image;
@@ -15,18 +16,20 @@ use crate::network::Network;
 use crate::placed::{self, NodeState, Placed};
 use crate::pool::Pool;
 use crate::project::Project;
+use crate::region::Region;
 use crate::subnet::Subnet;
 use crate::volume::Volume;
+use crate::zone::Zone;
 
 /// Everything that a node must make true.
 pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<Desired> {
     let mut objects = Vec::new();
-    let pools: Vec<&Object<Pool>> = snapshot.referrers::<Pool>(agent).collect();
-    for pool in &pools {
-        objects.extend(placed::desired(*pool, agent, snapshot, environment));
-        for image in snapshot.referrers::<Image>(pool.id()) {
-            objects.extend(placed::desired(image, agent, snapshot, environment));
-        }
+    // All of them, since a node may still hold what is no longer assigned to it.
+    for pool in snapshot.all::<Pool>() {
+        objects.extend(placed::desired(pool, agent, snapshot, environment));
+    }
+    for image in snapshot.all::<Image>() {
+        objects.extend(placed::desired(image, agent, snapshot, environment));
     }
     for volume in snapshot.referrers::<Volume>(agent) {
         objects.extend(placed::desired(volume, agent, snapshot, environment));
@@ -80,7 +83,7 @@ pub fn holders(key: Key, snapshot: &Snapshot) -> Vec<Id> {
 /// The objects on nodes that a change may have changed: itself, and those made of it.
 pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
     // An observation changes nothing that is wanted, but that what is gone may be forgotten.
-    if !is_new_spec(change) && !is_now_absent(change) {
+    if !is_new_spec(change) && !is_now_absent(change) && !has_new_facts(change) {
         return Vec::new();
     }
     let id = change.key.id;
@@ -88,12 +91,11 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
         |adapter: Id| snapshot.referrers::<Instance>(adapter).map(Object::key).collect::<Vec<_>>();
     match change.key.kind {
         Instance::KIND => {
-            // Its networks come and go with it.
-            let object = change.after.as_ref().or(change.before.as_ref());
-            let networks =
-                object.and_then(|object| object.downcast::<Instance>()).into_iter().flat_map(|instance| {
-                    instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
-                });
+            // Its networks come and go with it, also those of adapters that it has given up.
+            let objects = change.before.iter().chain(&change.after);
+            let networks = objects.filter_map(|object| object.downcast::<Instance>()).flat_map(|instance| {
+                instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
+            });
             std::iter::once(change.key).chain(networks).collect()
         }
         Pool::KIND => {
@@ -108,12 +110,19 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
                 .collect()
         }
         Subnet::KIND => {
-            let network = snapshot.get::<Subnet>(id).map(|subnet| Key::of::<Network>(subnet.spec.network));
+            let object = change.after.as_ref().or(change.before.as_ref());
+            let subnet = object.and_then(|object| object.downcast::<Subnet>());
+            let network = subnet.map(|subnet| Key::of::<Network>(subnet.spec.network));
             let adapters = snapshot.referrers::<Adapter>(id);
             network.into_iter().chain(adapters.flat_map(|adapter| instances_of(adapter.id()))).collect()
         }
         Adapter::KIND => instances_of(id).into_iter().chain(network_of(id, snapshot)).collect(),
-        Project::KIND | Hypervisor::KIND => snapshot.referrers::<Instance>(id).map(Object::key).collect(),
+        // Peers reach each other by the addresses that nodes tell.
+        Agent::KIND => snapshot.all::<Network>().map(Object::key).collect(),
+        // Their names are in the seeds of machines.
+        Project::KIND | Region::KIND | Zone::KIND | Hypervisor::KIND => {
+            snapshot.referrers::<Instance>(id).map(Object::key).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -123,6 +132,15 @@ fn is_new_spec(change: &Change) -> bool {
         (Some(before), Some(after)) => !before.same_spec(after.as_ref()),
         _ => true,
     }
+}
+
+/// Whether a node told of another address or other abilities.
+fn has_new_facts(change: &Change) -> bool {
+    let facts = |object: &Option<Arc<dyn AnyObject>>| {
+        let facts = object.as_deref()?.downcast::<Agent>()?.status.facts.as_ref()?;
+        Some((facts.address, facts.features.clone()))
+    };
+    change.key.kind == Agent::KIND && facts(&change.before) != facts(&change.after)
 }
 
 /// Whether a node newly told that something is gone.

@@ -284,7 +284,7 @@ pub struct Nic {
 }
 
 /// The `NoCloud` seed of a machine: three texts on a disk labelled `cidata`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {
     pub user_data: Secret<String>,
     pub meta_data: Secret<String>,

@@ -191,6 +191,8 @@ pub(super) fn run(arguments: &Arguments, logging: &logging::Options) -> Result<E
 }
 
 fn environment(config: &File, secrets: &Secrets) -> Result<Environment> {
+    let seed = SeedTemplates { linux: config.seed.linux.read()?, windows: config.seed.windows.read()? };
+    freehold_kinds::instance::check_seed_templates(&seed).context("the templates of seeds cannot be used")?;
     Ok(Environment {
         public_url: config.public_url.trim_end_matches('/').to_owned(),
         master_key_digest: key::digest(&secrets.master_key),
@@ -202,6 +204,6 @@ fn environment(config: &File, secrets: &Secrets) -> Result<Environment> {
         host_gateways: config.host_gateways,
         image_limit: config.image_limit,
         plain_images: config.plain_images,
-        seed: SeedTemplates { linux: config.seed.linux.read()?, windows: config.seed.windows.read()? },
+        seed,
     })
 }

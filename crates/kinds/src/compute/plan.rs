@@ -31,6 +31,7 @@ pub(super) fn create(call: &Call<'_>, place: Place) -> Result<(Transaction, Id, 
     let (project, region) = (call.object::<Project>(0)?, place.region(call.snapshot)?);
     let body: wire::Compute = call.body()?;
     machine::check_shape(Compute::NOUN, &body.name, body.vcpus, body.memory)?;
+    machine::check_region(project, region)?;
     let mut transaction = Transaction::default();
     let amounts = Amounts { instances: 1, vcpus: u64::from(body.vcpus), memory: body.memory, storage: 0 };
     let storage = Amounts { storage: body.disk.saturating_add(body.data_disk), ..Amounts::default() };
@@ -201,6 +202,8 @@ impl Parts<'_> {
         transaction: &mut Transaction,
     ) -> Result<Card, ApiError> {
         let id = Id::generate();
+        // It may have been given to another project, or its ranges changed, since it was chosen.
+        transaction.expect(subnet);
         let address = subnet::elect_address(subnet, snapshot, &[])?;
         let adapter = Adapter {
             subnet: subnet.id(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{self, Agent};
 use crate::cost::Price;
 use crate::crud;
+use crate::instance::Instance;
 use crate::kind::{Kind, Scope, Updatable};
 use crate::route::Call;
 use crate::zone::Zone;
@@ -75,8 +76,10 @@ impl Entity for Hypervisor {
     const RANKED: bool = true;
     type Status = ();
 
+    /// An agent acts on one host only, or its processors would count twice.
     fn claims(&self, _: Id) -> Vec<String> {
-        vec![Self::name_claim(self.zone, &self.name)]
+        let agent = self.agent().map(|agent| format!("hypervisor/agent/{agent}"));
+        std::iter::once(Self::name_claim(self.zone, &self.name)).chain(agent).collect()
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -149,6 +152,16 @@ impl Updatable for Hypervisor {
             ..current
         };
         routes::check(&spec, call)?;
+        if spec.agent() != object.spec.agent()
+            && let Some(instance) = call.snapshot.referrers::<Instance>(object.id()).next()
+        {
+            return Err(ApiError::conflict(format!(
+                "the acting agent of the hypervisor {} cannot change while machines are on it, such as the {}; \
+                 list it first among the agents, or remove the machines",
+                crud::named(object),
+                crud::describe(instance),
+            )));
+        }
         Ok(spec)
     }
 }

@@ -65,6 +65,20 @@ impl Place {
     }
 }
 
+/// Refuses a region that the project is not in.
+///
+/// # Errors
+/// 422.
+pub fn check_region(project: &Object<Project>, region: Id) -> Result<(), ApiError> {
+    if project.spec.regions.contains(&region) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "the project {} is not in this region; add the region to the project first",
+        crud::named(project)
+    )))
+}
+
 /// Checks name and sizes of a machine.
 ///
 /// # Errors
@@ -182,7 +196,7 @@ pub struct Devices {
 pub fn check_devices(
     adapters: &[Id],
     volumes: &[Id],
-    project: &Object<Project>,
+    (project, region): (&Object<Project>, Id),
     own: Option<Id>,
     snapshot: &Snapshot,
 ) -> Result<Devices, ApiError> {
@@ -206,11 +220,15 @@ pub fn check_devices(
             }
         }
     }
-    check_adapters(adapters, project, snapshot)?;
-    check_volumes(volumes, project, snapshot)
+    check_adapters(adapters, (project, region), snapshot)?;
+    check_volumes(volumes, (project, region), snapshot)
 }
 
-fn check_adapters(adapters: &[Id], project: &Object<Project>, snapshot: &Snapshot) -> Result<(), ApiError> {
+fn check_adapters(
+    adapters: &[Id],
+    (project, region): (&Object<Project>, Id),
+    snapshot: &Snapshot,
+) -> Result<(), ApiError> {
     let mut public = 0;
     for id in adapters {
         let unknown = || crate::route::not_found::<Adapter>(*id);
@@ -220,6 +238,9 @@ fn check_adapters(adapters: &[Id], project: &Object<Project>, snapshot: &Snapsho
         let owners = adapter.spec.project.into_iter().chain(subnet.spec.project);
         if owners.clone().count() > 0 && !owners.clone().any(|owner| owner == project.id()) {
             return Err(unknown());
+        }
+        if network.spec.region != region {
+            return Err(elsewhere("adapter", crud::named(adapter)));
         }
         public += usize::from(!network.spec.private);
     }
@@ -233,7 +254,7 @@ fn check_adapters(adapters: &[Id], project: &Object<Project>, snapshot: &Snapsho
 
 fn check_volumes(
     volumes: &[Id],
-    project: &Object<Project>,
+    (project, region): (&Object<Project>, Id),
     snapshot: &Snapshot,
 ) -> Result<Devices, ApiError> {
     let mut system = Vec::new();
@@ -244,6 +265,9 @@ fn check_volumes(
             .filter(|volume| volume.spec.project == project.id())
             .ok_or_else(|| crate::route::not_found::<Volume>(*id))?;
         crud::refuse_deleting(volume)?;
+        if volume.spec.region != region {
+            return Err(elsewhere("volume", crud::named(volume)));
+        }
         if volume::plan::is_system(volume) {
             system.push(volume);
         }
@@ -271,6 +295,12 @@ fn check_volumes(
         .and_then(|image| snapshot.get::<Image>(image))
         .map_or(OperatingSystem::Linux, |image| image.spec.os);
     Ok(Devices { os, agents })
+}
+
+fn elsewhere(noun: &str, name: String) -> ApiError {
+    ApiError::invalid(format!(
+        "the {noun} {name} lies in another region than the machine; use one of its own region"
+    ))
 }
 
 /// The agents whose hosts reach a volume.

@@ -132,12 +132,13 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
     let (project, region) = (call.object::<Project>(0)?, place.region(call.snapshot)?);
     let body: wire::Instance = call.body()?;
     plan::check_shape(Instance::NOUN, &body.name, body.vcpus, body.memory)?;
+    plan::check_region(project, region)?;
     let mut transaction = Transaction::default();
     let amounts = Amounts { instances: 1, vcpus: u64::from(body.vcpus), memory: body.memory, storage: 0 };
     Project::charge(project, amounts, call.snapshot, &mut transaction)?;
     let claim = Instance::name_claim(project.id(), &body.name);
     crud::refuse_taken::<Instance>(call.snapshot, &claim, None, &body.name)?;
-    let devices = plan::check_devices(&body.adapters, &body.volumes, project, None, call.snapshot)?;
+    let devices = plan::check_devices(&body.adapters, &body.volumes, (project, region), None, call.snapshot)?;
     let groups = plan::groups(&body.kwarantines, project.id(), call.snapshot)?;
     let wish = Wish {
         name: &body.name,
@@ -219,7 +220,8 @@ pub(crate) fn updated(
     }
     if spec.adapters != current.adapters || spec.volumes != current.volumes {
         let own = Some(instance.id());
-        let devices = plan::check_devices(&spec.adapters, &spec.volumes, project, own, call.snapshot)?;
+        let devices =
+            plan::check_devices(&spec.adapters, &spec.volumes, (project, spec.region), own, call.snapshot)?;
         let host = call.find::<hypervisor::Hypervisor>(current.hypervisor)?;
         if host.spec.agent().is_none_or(|agent| !devices.agents.contains(&agent)) {
             return Err(ApiError::invalid(format!(

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use freehold_store::{Object, Snapshot};
 use freehold_types::Id;
-use freehold_types::agent::{Machine, Nic, ObjectKind, Specification};
+use freehold_types::agent::{Machine, Nic, ObjectKind, Seed, Specification};
 use freehold_types::wire::{OperatingSystem, VolumeType};
 
 use super::Instance;
@@ -108,6 +108,22 @@ fn disks(spec: &Instance, snapshot: &Snapshot) -> Vec<Id> {
 /// The first address of the first private card.
 pub(super) fn local_address(cards: &[Card<'_>]) -> Option<Ipv4Addr> {
     cards.iter().find(|card| card.network.spec.private)?.adapter.spec.addresses.first().copied()
+}
+
+/// The seed; what goes needs none, so that a template that does not render keeps nothing from going.
+fn seed(
+    object: &Object<Instance>,
+    cards: &[Card<'_>],
+    snapshot: &Snapshot,
+    environment: &Environment,
+) -> Option<Seed> {
+    if object.is_deleting() {
+        return Some(Seed::default());
+    }
+    let variables = variables(object, cards, snapshot, environment)?;
+    seed::render(object.spec.os, &variables, &environment.seed)
+        .inspect_err(|error| tracing::error!(instance = %object.id(), %error, "a machine has no seed"))
+        .ok()
 }
 
 fn variables(

@@ -26,6 +26,8 @@ const CREATE: &[Parameter] = &[Parameter {
 
 /// Prefix length of private subnets unless another is asked for.
 const SUBNET_SIZE: u8 = 26;
+/// Longest password of machines, in bytes: its hash takes time with the square of the length.
+const PASSWORD_LIMIT: usize = 256;
 /// Most tags, and most metadata, of a project.
 const LABEL_LIMIT: usize = 64;
 
@@ -133,6 +135,10 @@ fn unique(field: &str, ids: Vec<Id>) -> Result<Vec<Id>, ApiError> {
     Ok(ids)
 }
 
+fn is_password(text: &str) -> bool {
+    text.len() <= PASSWORD_LIMIT && !text.chars().any(char::is_control)
+}
+
 /// Checks what create and update have in common.
 fn check(project: &Project) -> Result<(), ApiError> {
     let user = &project.bootstrap_user;
@@ -143,6 +149,11 @@ fn check(project: &Project) -> Result<(), ApiError> {
     {
         return Err(ApiError::invalid(format!(
             "`bootstrap_user` is `{user}`, and must be a Unix account name: lower-case letters, digits, `_` and `-`"
+        )));
+    }
+    if project.root_password.as_ref().is_some_and(|password| !is_password(password.expose())) {
+        return Err(ApiError::invalid(format!(
+            "`root_password` must have at most {PASSWORD_LIMIT} bytes, and no control characters"
         )));
     }
     let key = &project.bootstrap_pubkey;

@@ -87,6 +87,7 @@ fn set_default_pool(call: &Call<'_>) -> Result<Outcome, ApiError> {
     if pool.spec.region != region.id() {
         return Err(crate::route::not_found::<Pool>(pool.id()));
     }
+    crud::refuse_deleting(pool)?;
     let mut transaction = Transaction::default();
     transaction.update(region, Region { default_pool: Some(pool.id()), ..region.spec.clone() });
     Ok(Outcome::done(transaction))

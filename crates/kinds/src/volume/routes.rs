@@ -69,6 +69,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let (project, region) = (call.object::<Project>(0)?, call.object::<Region>(1)?.id());
     let body: wire::Volume = call.body()?;
     text::name(Volume::NOUN, &body.name)?;
+    crate::instance::plan::check_region(project, region)?;
     let mut transaction = Transaction::default();
     let delta = Amounts { storage: body.size, ..Amounts::default() };
     Project::charge(project, delta, call.snapshot, &mut transaction)?;

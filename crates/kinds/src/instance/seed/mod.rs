@@ -88,6 +88,39 @@ pub(super) fn render(
     })
 }
 
+/// Renders an operator's templates for a made-up machine, so that faults are found before a machine needs them.
+///
+/// # Errors
+/// As [`render`].
+pub fn check(templates: &SeedTemplates) -> Result<(), ApiError> {
+    let address = Ipv4Addr::new(192, 0, 2, 7);
+    let variables = Variables {
+        hostname: "sample".to_owned(),
+        domain: Some("example.org".to_owned()),
+        instance_id: Id::from_u64(1),
+        root_password: "sample".to_owned(),
+        service_user: "sample".to_owned(),
+        service_user_key: "ssh-ed25519 AAAA sample".to_owned(),
+        region: "sample".to_owned(),
+        zone: "sample".to_owned(),
+        metadata_endpoint: "https://cloud.example.org/latest/meta-data".to_owned(),
+        local_ip: Some(address),
+        interfaces: vec![Interface {
+            device: "ens3".to_owned(),
+            mac: "da:1e:70:00:00:01".to_owned(),
+            private: true,
+            mtu: 1_450,
+            addresses: vec![format!("{address}/24")],
+            routes: vec![Route { to: "0.0.0.0/0".to_owned(), via: address, metric: Some(200) }],
+            resolvers: vec![address],
+            search: vec!["example.org".to_owned()],
+        }],
+    };
+    [OperatingSystem::Linux, OperatingSystem::Windows]
+        .into_iter()
+        .try_for_each(|os| render(os, &variables, templates).map(drop))
+}
+
 fn one(template: &str, variables: &Variables) -> Result<String, minijinja::Error> {
     let mut templates = Templates::new();
     templates.set_trim_blocks(true);
