@@ -240,7 +240,7 @@ fn check_adapters(
             return Err(unknown());
         }
         if network.spec.region != region {
-            return Err(elsewhere("adapter", crud::named(adapter)));
+            return Err(elsewhere("adapter", &crud::named(adapter)));
         }
         public += usize::from(!network.spec.private);
     }
@@ -266,7 +266,7 @@ fn check_volumes(
             .ok_or_else(|| crate::route::not_found::<Volume>(*id))?;
         crud::refuse_deleting(volume)?;
         if volume.spec.region != region {
-            return Err(elsewhere("volume", crud::named(volume)));
+            return Err(elsewhere("volume", &crud::named(volume)));
         }
         if volume::plan::is_system(volume) {
             system.push(volume);
@@ -297,7 +297,7 @@ fn check_volumes(
     Ok(Devices { os, agents })
 }
 
-fn elsewhere(noun: &str, name: String) -> ApiError {
+fn elsewhere(noun: &str, name: &str) -> ApiError {
     ApiError::invalid(format!(
         "the {noun} {name} lies in another region than the machine; use one of its own region"
     ))

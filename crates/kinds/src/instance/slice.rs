@@ -46,10 +46,7 @@ impl Placed for Instance {
     ) -> Option<Specification> {
         let spec = &object.spec;
         let cards = cards(spec, snapshot);
-        let seed =
-            seed::render(spec.os, &variables(object, &cards, snapshot, environment)?, &environment.seed)
-                .inspect_err(|error| tracing::error!(instance = %object.id(), %error, "no seed"))
-                .ok()?;
+        let seed = seed(object, &cards, snapshot, environment)?;
         Some(Specification::Machine(Box::new(Machine {
             name: spec.name.clone(),
             description: spec.description.clone().unwrap_or_default(),
