@@ -75,10 +75,12 @@ impl Kind for Compute {
     const PARAMETER: &'static str = "komputeId";
     type View = wire::Compute;
 
+    /// While it is being removed its parts go before it. What is told of a part that has gone is the least
+    /// that the contract allows, so that strict clients can still read the object and lists with it.
     fn view(object: &Object<Self>, snapshot: &Snapshot) -> wire::Compute {
         let spec = object.spec.clone();
         let instance = snapshot.get::<Instance>(spec.instance);
-        let size = |id: Id| snapshot.get::<Volume>(id).map_or(0, |volume| volume.spec.size);
+        let size = |id: Id| snapshot.get::<Volume>(id).map(|volume| volume.spec.size);
         let address = snapshot
             .get::<Adapter>(spec.private_adapter)
             .and_then(|adapter| adapter.spec.addresses.first())
@@ -90,10 +92,10 @@ impl Kind for Compute {
             id: Some(object.id()),
             name: spec.name,
             description: spec.description,
-            memory: instance.map_or(0, |instance| instance.spec.memory),
-            vcpus: instance.map_or(0, |instance| instance.spec.vcpus),
-            disk: size(spec.system_volume),
-            data_disk: spec.data_volume.map_or(0, size),
+            memory: instance.map_or(1, |instance| instance.spec.memory),
+            vcpus: instance.map_or(1, |instance| instance.spec.vcpus),
+            disk: size(spec.system_volume).unwrap_or(1),
+            data_disk: spec.data_volume.and_then(size).unwrap_or(0),
             ip: address,
             kwarantines: groups,
             uefi: instance.is_none_or(|instance| instance.spec.firmware == Firmware::Uefi),
