@@ -8,7 +8,8 @@ use crate::kind::{Kind, Updatable};
 use crate::route::{Call, Outcome, Wait};
 use crate::{change, registry};
 
-const EXPAND: Parameter =
+/// Asks a list for whole objects.
+pub(crate) const EXPAND: Parameter =
     Parameter { name: "expand", kind: "boolean", description: "Give whole objects instead of ids." };
 const AFTER: Parameter = Parameter { name: "after", kind: "string", description: "Start after this id." };
 const COUNT: Parameter =

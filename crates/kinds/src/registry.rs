@@ -2,6 +2,7 @@
 
 use freehold_store::{Entity, Registry, Snapshot};
 use freehold_types::{ApiError, Id};
+use freehold_web::openapi::{SchemaOf, schema_of};
 
 use crate::kind::{Kind, Scope};
 use crate::route::Row;
@@ -20,6 +21,8 @@ pub struct Entry {
     pub noun: &'static str,
     /// Name of its id in paths.
     pub parameter: &'static str,
+    /// Its public model, if it has one.
+    pub model: Option<SchemaOf>,
     pub rows: &'static [Row],
     /// Who may know of an object; `None` when there is no such object.
     pub scope: fn(&Snapshot, Id) -> Option<Scope>,
@@ -37,6 +40,7 @@ impl Entry {
             kind: K::KIND,
             noun: K::NOUN,
             parameter: K::PARAMETER,
+            model: Some(schema_of::<K::View>),
             rows,
             scope: |snapshot, id| snapshot.get::<K>(id).map(|object| K::scope(object, snapshot)),
             view: |snapshot, id| snapshot.get::<K>(id).map(|object| json(&K::view(object, snapshot))),
@@ -51,6 +55,7 @@ impl Entry {
             kind: E::KIND,
             noun: E::KIND,
             parameter: "",
+            model: None,
             rows,
             scope: |snapshot, id| snapshot.get::<E>(id).map(|_| Scope::Operators),
             view: |_, _| None,
@@ -101,6 +106,16 @@ pub fn by_kind(kind: &str) -> Option<&'static Entry> {
 /// The kind whose id has this name in paths.
 pub fn by_parameter(parameter: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.parameter == parameter)
+}
+
+/// The kind whose objects a path lists: its last part is the name of their id, without `Id` and perhaps in
+/// the plural, such as `/kompute` or `/zone/{zoneId}/kaktuses`.
+pub fn by_list(path: &str) -> Option<&'static Entry> {
+    let (_, last) = path.rsplit_once('/')?;
+    ENTRIES.iter().find(|entry| {
+        let plural = entry.parameter.strip_suffix("Id").and_then(|one| last.strip_prefix(one));
+        matches!(plural, Some("" | "s" | "es"))
+    })
 }
 
 /// The whole route table, each row with its kind.

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::access::Caller;
 use crate::environment::Environment;
 use crate::kind::Kind;
-use crate::password;
+use crate::{crud, password, registry};
 
 /// What an identity needs to call a row. Beside it, every object that the path, the query or the body
 /// names must be visible to the caller; another tenant's object is not found.
@@ -323,6 +323,11 @@ impl Row {
         }
     }
 
+    /// The model of what it lists, if it can give whole objects instead of ids.
+    fn expanded(&self) -> Option<SchemaOf> {
+        self.query.contains(&crud::EXPAND).then(|| registry::by_list(self.path)?.model).flatten()
+    }
+
     /// The row as the OpenAPI document shows it.
     pub fn describe(&self, tag: &'static str) -> Operation {
         Operation {
@@ -345,7 +350,25 @@ impl Row {
                 Success::Model(model) | Success::Created(model) => Some(model),
                 Success::Done | Success::NoContent => None,
             },
+            expanded: self.expanded(),
             errors: self.errors(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_list_gives_in_full_is_described() {
+        let lists = registry::rows().filter(|(_, row)| row.query.contains(&crud::EXPAND));
+        let (found, missing): (Vec<&Row>, Vec<&Row>) =
+            lists.map(|(_, row)| row).partition(|row| row.expanded().is_some());
+        assert!(found.len() > 20 && missing.is_empty(), "{missing:?}");
+        let noun = |path: &str| registry::by_list(path).map(|entry| entry.noun);
+        assert_eq!(noun("/kaktus/{kaktusId}/instances"), Some("instance"));
+        assert_eq!(noun("/zone/{zoneId}/kaktuses"), noun("/kaktus"));
+        assert_eq!(noun("/project/{projectId}/cost"), None);
     }
 }

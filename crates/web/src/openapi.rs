@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made from the rows of the route table.
+//! The OpenAPI 3.0 document, made from the rows of the route table.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,8 @@ pub struct Operation {
     pub query: &'static [Parameter],
     pub status: u16,
     pub answer: Option<SchemaOf>,
+    /// The model of what a list of ids gives instead when asked to expand it.
+    pub expanded: Option<SchemaOf>,
     /// Statuses of the failures that may occur.
     pub errors: &'static [u16],
 }
@@ -118,11 +120,15 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator, error: &Sch
     let mut responses = Map::new();
     let success = match operation.answer {
         Some(answer) => json!({
-            "description": "Done.", "content": { "application/json": { "schema": answer(generator) } },
+            "description": "Done.",
+            "content": { "application/json": { "schema": schema(answer, operation.expanded, generator) } },
         }),
         None => json!({ "description": "Done." }),
     };
     responses.insert(operation.status.to_string(), success);
+    if operation.method == "delete" {
+        responses.insert("202".to_owned(), json!({ "description": "The removal is still under way." }));
+    }
     for status in operation.errors {
         responses.insert(
             status.to_string(),
@@ -130,4 +136,13 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator, error: &Sch
         );
     }
     responses
+}
+
+/// The schema of an answer. An empty list is one of ids and one of objects alike, hence `anyOf`.
+fn schema(answer: SchemaOf, expanded: Option<SchemaOf>, generator: &mut SchemaGenerator) -> Value {
+    let plain = answer(generator).to_value();
+    match expanded {
+        Some(model) => json!({ "anyOf": [plain, { "type": "array", "items": model(generator) }] }),
+        None => plain,
+    }
 }
