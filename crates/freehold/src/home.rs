@@ -14,6 +14,26 @@ use crate::files;
 /// Where nodes keep what machines need, when the home itself lies where QEMU's account cannot go.
 const FALLBACK_DATA: &str = "/var/lib/freehold";
 
+/// Everything that lies directly in a home, beside the companions of the store's file.
+/// What marks a directory as a home comes last, so that a removal that was cut short can be repeated.
+const CONTENT: [&str; 13] = [
+    "tls",
+    "ssh",
+    "data",
+    "nodes",
+    "credentials.json",
+    "admin.json",
+    "freehold.log",
+    "progress",
+    "ready.json",
+    "lock",
+    "errors",
+    "store.sqlite",
+    "secrets.json",
+];
+/// What a home has and another directory has not.
+const MARKS: [&str; 2] = ["store.sqlite", "secrets.json"];
+
 /// A home directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Home(PathBuf);
@@ -86,6 +106,39 @@ impl Home {
         progress => "progress",
         ready => "ready.json",
         lock_file => "lock",
+        /// Standard error of a process in the background.
+        errors => "errors",
+        /// State of simulated nodes.
+        nodes => "nodes",
+    }
+
+    /// Says whether the directory may be emptied: it is a home, or has nothing in it.
+    ///
+    /// # Errors
+    /// When it holds something and is no home.
+    pub(crate) fn ensure_removable(&self) -> Result<()> {
+        let failed = || format!("{} cannot be read", self.0.display());
+        let is_empty = std::fs::read_dir(&self.0).with_context(failed)?.next().is_none();
+        if is_empty || MARKS.iter().any(|mark| self.0.join(mark).is_file()) {
+            return Ok(());
+        }
+        bail!(
+            "{} is not empty and not a home of Freehold, so nothing in it is removed; name another directory with `--home`",
+            self.0.display()
+        )
+    }
+
+    /// Removes what a cloud has left in the directory, and nothing else.
+    pub(crate) fn clear(&self) -> Result<()> {
+        for name in CONTENT {
+            for path in [self.0.join(name), self.0.join(name).with_extension("partial")] {
+                remove(&path)?;
+            }
+            for suffix in ["-wal", "-shm", "-journal"].iter().filter(|_| name == "store.sqlite") {
+                remove(&self.0.join(format!("{name}{suffix}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// Where machines' disks and seeds lie: in the home, unless its way there is closed to others.
@@ -185,5 +238,51 @@ impl Running {
     /// Gives the home up.
     pub(crate) fn release(self) {
         drop(self.0);
+    }
+}
+
+/// Removes a file, link or directory, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.with_context(|| format!("{} cannot be removed", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_homes_and_empty_directories_may_be_emptied() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::open(directory.path()).unwrap();
+        home.ensure_removable().unwrap();
+        std::fs::create_dir(home.path().join("data")).unwrap();
+        let refused = home.ensure_removable().unwrap_err().to_string();
+        assert!(refused.contains("not a home"), "{refused}");
+        home.secrets().unwrap();
+        home.ensure_removable().unwrap();
+    }
+
+    #[test]
+    fn what_is_not_of_the_home_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::open(directory.path()).unwrap();
+        home.secrets().unwrap();
+        for name in CONTENT.into_iter().chain(["store.sqlite-wal", "letters.txt"]) {
+            std::fs::write(home.path().join(name), "").unwrap();
+        }
+        std::fs::remove_file(home.tls()).unwrap();
+        std::fs::create_dir(home.tls()).unwrap();
+        std::fs::write(home.ca_file(), "").unwrap();
+        home.clear().unwrap();
+        let left: Vec<_> =
+            std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["letters.txt"]);
     }
 }

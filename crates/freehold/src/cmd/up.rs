@@ -141,12 +141,14 @@ struct Cloud {
 
 impl Cloud {
     async fn start(home: &Home, arguments: &Arguments, progress: &Progress) -> Result<Self> {
+        // First of all: they mark the directory as a home, which `--fresh` may empty when what follows fails.
+        let secrets = home.secrets()?;
         let image = match arguments.simulated {
             Some(_) => "https://images.internal/tiny.qcow2".to_owned(),
             None => prepare(home, arguments, progress)?,
         };
         progress.step("starting the controller");
-        let (secrets, key) = (home.secrets()?, setup::keys::ensure(home)?);
+        let key = setup::keys::ensure(home)?;
         let controller =
             setup::controller::start(home, &secrets, arguments.listen, &arguments.tls, key).await?;
         write_credentials(home, arguments, &controller, &secrets)?;
@@ -235,7 +237,7 @@ fn simulated(keys: &[NodeKey], url: &str, home: &Home, tls: &TlsChoice) -> Resul
         .map(|key| {
             let setup = SimulatedNode {
                 ca_file: authorities(home, tls),
-                state: Some(home.path().join("nodes").join(key.agent.to_string())),
+                state: Some(home.nodes().join(key.agent.to_string())),
                 ..SimulatedNode::new(key.agent, key.key.clone(), url)
             };
             let small = SimConfig { image_size: IMAGE, ..SimConfig::default() };
@@ -260,6 +262,7 @@ fn node_config(key: &NodeKey, url: &str, data: &Path) -> NodeConfig {
 
 /// Stops what runs and removes what it made.
 fn start_anew(home: &Home, arguments: &Arguments) -> Result<()> {
+    home.ensure_removable()?;
     down::stop(home)?;
     let data = home.data();
     if data.join("node").exists() && arguments.simulated.is_none() {
@@ -274,11 +277,5 @@ fn start_anew(home: &Home, arguments: &Arguments) -> Result<()> {
     if !data.starts_with(home.path()) && data.exists() {
         std::fs::remove_dir_all(&data).with_context(|| format!("{} cannot be removed", data.display()))?;
     }
-    for entry in std::fs::read_dir(home.path())? {
-        let path = entry?.path();
-        let removed =
-            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        removed.with_context(|| format!("{} cannot be removed", path.display()))?;
-    }
-    Ok(())
+    home.clear()
 }

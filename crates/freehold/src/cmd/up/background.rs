@@ -58,7 +58,7 @@ pub(super) fn start(
 }
 
 fn spawn(home: &Home, arguments: &Arguments, logging: &logging::Options) -> Result<Child> {
-    let errors = File::create(home.path().join("errors")).context("the home cannot be written")?;
+    let errors = File::create(home.errors()).context("the home cannot be written")?;
     let mut command =
         Command::new(std::env::current_exe().context("this program's own file cannot be found")?);
     command.arg("up").arg("--background").arg("--home").arg(home.path());
@@ -98,6 +98,6 @@ fn show(home: &Home, progress: &Progress, shown: usize) -> usize {
 
 /// What the process said before it ended.
 fn last_words(home: &Home) -> String {
-    let text = std::fs::read_to_string(home.path().join("errors")).unwrap_or_default();
+    let text = std::fs::read_to_string(home.errors()).unwrap_or_default();
     text.trim().trim_start_matches("error: ").to_owned()
 }
