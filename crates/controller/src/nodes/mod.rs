@@ -16,10 +16,12 @@ use freehold_runtime::Supervisor;
 use freehold_store::{Key, Store};
 use freehold_types::agent::{Answer, Query};
 use freehold_types::{ApiError, Id};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// How long a node may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How many peers may be about to prove who they are.
+const GREETINGS: usize = 256;
 
 /// The sessions; clones share them.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ struct Inner {
     supervisor: Supervisor,
     sessions: Mutex<HashMap<Id, Arc<Link>>>,
     next: AtomicU64,
+    /// Taken by each peer that has not proved who it is yet.
+    greetings: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Hub {
@@ -64,7 +68,8 @@ impl Link {
 impl Hub {
     pub(crate) fn new(store: Store, environment: Arc<Environment>, supervisor: Supervisor) -> Self {
         let (sessions, next) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Inner { store, environment, supervisor, sessions, next }))
+        let greetings = Arc::new(Semaphore::new(GREETINGS));
+        Self(Arc::new(Inner { store, environment, supervisor, sessions, next, greetings }))
     }
 
     /// Registers a session; an older one of the same agent ends.
@@ -138,11 +143,16 @@ impl Hub {
         });
         let (answer, receiver) = oneshot::channel();
         let question = Question { query: Query::Console { machine }, answer };
-        link.ok_or_else(away)?.questions.send(question).await.map_err(|_| away())?;
-        match tokio::time::timeout(ANSWER, receiver).await {
-            Ok(Ok(Answer::Console { url })) => Ok(url),
-            Ok(Ok(Answer::Failed { reason })) => Err(ApiError::invalid(reason)),
-            Ok(Err(_)) => Err(away()),
+        let link = link.ok_or_else(away)?;
+        let answered = async {
+            // Errors mean that the session has ended, before the question or after it.
+            link.questions.send(question).await.ok()?;
+            receiver.await.ok()
+        };
+        match tokio::time::timeout(ANSWER, answered).await {
+            Ok(Some(Answer::Console { url })) => Ok(url),
+            Ok(Some(Answer::Failed { reason })) => Err(ApiError::invalid(reason)),
+            Ok(None) => Err(away()),
             Err(_) => Err(ApiError::invalid(format!(
                 "the host of `{}` did not answer within {} s; try again",
                 instance.spec.name,

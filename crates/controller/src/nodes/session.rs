@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use freehold_kinds::agent::{Agent, AgentStatus};
 use freehold_kinds::slice;
 use freehold_kinds::token::Token;
@@ -21,13 +21,19 @@ use freehold_types::agent::{
 use freehold_types::wire::AgentType;
 use freehold_types::{Id, Timestamp};
 use hmac::{Hmac, Mac};
+use http::StatusCode;
 use sha2::Sha256;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{Hub, Link, Question};
 
 /// How long a node may take to prove who it is.
 const GREETING: Duration = Duration::from_secs(15);
+
+/// Largest message of a peer that has not proved who it is, in bytes. A hello is far smaller.
+const GREETING_LIMIT: usize = 8 << 10;
+/// Room for what has arrived and was not read yet, in bytes. Grows for larger messages.
+const READ_BUFFER: usize = 8 << 10;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,10 @@ enum Ended {
     Failed(#[from] axum::Error),
     #[error("nothing was heard for {SILENCE_SECONDS} s")]
     Silent,
+    #[error("it took nothing for {SILENCE_SECONDS} s")]
+    Stuck,
+    #[error("it did not prove who it is within {} s", GREETING.as_secs())]
+    Unproved,
     #[error("a message cannot be read")]
     Unreadable(#[from] serde_json::Error),
     #[error("it was refused: {0}")]
@@ -50,16 +60,23 @@ enum Ended {
     Store(#[from] freehold_store::CommitError),
 }
 
-/// Opens the WebSocket.
+/// Opens the WebSocket, unless too many peers are about to prove who they are.
 pub(crate) async fn upgrade(State(hub): State<Hub>, upgrade: WebSocketUpgrade) -> Response {
+    let Ok(turn) = Arc::clone(&hub.0.greetings).try_acquire_owned() else {
+        let busy = "too many nodes connect at once; try again in some seconds";
+        return (StatusCode::SERVICE_UNAVAILABLE, busy).into_response();
+    };
     upgrade
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(MESSAGE_LIMIT)
         .max_frame_size(MESSAGE_LIMIT)
-        .on_upgrade(|socket| run(hub, socket))
+        .on_upgrade(|socket| run(hub, socket, turn))
 }
 
-async fn run(hub: Hub, mut socket: WebSocket) {
-    let agent = match greet(&hub, &mut socket).await {
+async fn run(hub: Hub, mut socket: WebSocket, turn: OwnedSemaphorePermit) {
+    let greeted = tokio::time::timeout(GREETING, greet(&hub, &mut socket)).await;
+    drop(turn);
+    let agent = match greeted.unwrap_or(Err(Ended::Unproved)) {
         Ok(agent) => agent,
         Err(ended) => {
             tracing::warn!(reason = %ended, "a node was not let in");
@@ -90,7 +107,7 @@ async fn run(hub: Hub, mut socket: WebSocket) {
 async fn greet(hub: &Hub, socket: &mut WebSocket) -> Result<Id, Ended> {
     let nonce = freehold_kinds::key::random_text(32).into_inner();
     send(socket, &ToNode::Challenge { protocol: PROTOCOL, nonce: nonce.clone() }).await?;
-    let hello = tokio::time::timeout(GREETING, receive(socket)).await.map_err(|_| Ended::Silent)??;
+    let hello = receive_greeting(socket).await?;
     let refusal = match judge(hub, &nonce, &hello) {
         Ok(agent) => {
             send(socket, &ToNode::Welcome).await?;
@@ -137,15 +154,29 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 async fn send(socket: &mut WebSocket, message: &ToNode) -> Result<(), Ended> {
-    Ok(socket.send(Message::Text(serde_json::to_string(message)?.into())).await?)
+    transmit(socket, Message::Text(serde_json::to_string(message)?.into())).await
 }
 
-async fn receive(socket: &mut WebSocket) -> Result<ToController, Ended> {
+/// Sends, and gives up on a peer that takes nothing.
+async fn transmit(socket: &mut WebSocket, message: Message) -> Result<(), Ended> {
+    let sent = tokio::time::timeout(Duration::from_secs(SILENCE_SECONDS), socket.send(message)).await;
+    Ok(sent.map_err(|_| Ended::Stuck)??)
+}
+
+/// The first message of a peer, which nobody knows yet.
+async fn receive_greeting(socket: &mut WebSocket) -> Result<ToController, Ended> {
     loop {
         match socket.recv().await {
-            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+            Some(Ok(Message::Text(text))) if text.len() <= GREETING_LIMIT => {
+                return Ok(serde_json::from_str(&text)?);
+            }
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                return Err(Ended::Refused(format!(
+                    "its first message is no text of at most {GREETING_LIMIT} B"
+                )));
+            }
             Some(Ok(Message::Close(_))) | None => return Err(Ended::Closed),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Err(error)) => return Err(error.into()),
         }
     }
@@ -189,7 +220,7 @@ impl Session {
                     if heard.elapsed() > Duration::from_secs(SILENCE_SECONDS) {
                         return Err(Ended::Silent);
                     }
-                    self.socket.send(Message::Ping(bytes::Bytes::new())).await?;
+                    transmit(&mut self.socket, Message::Ping(bytes::Bytes::new())).await?;
                 }
             }
         }
