@@ -23,6 +23,7 @@ use http::{StatusCode, Version, request};
 use tracing::Instrument;
 
 use super::limit::Limiter;
+use super::operations::Readiness;
 use super::wait::{self, Patience};
 use crate::metrics::Metrics;
 use crate::nodes::Hub;
@@ -40,6 +41,7 @@ struct Inner {
     hub: Hub,
     limiter: Limiter,
     metrics: Metrics,
+    readiness: Readiness,
 }
 
 impl fmt::Debug for Engine {
@@ -71,7 +73,12 @@ impl Asked {
 
 impl Engine {
     pub(crate) fn new(store: Store, environment: Arc<Environment>, hub: Hub, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner { store, environment, hub, limiter: Limiter::default(), metrics }))
+        let (limiter, readiness) = (Limiter::default(), Readiness::default());
+        Self(Arc::new(Inner { store, environment, hub, limiter, metrics, readiness }))
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -1,7 +1,7 @@
 //! Limits on requests that guess passwords: a budget per peer that refills slowly.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use freehold_types::ApiError;
 const BURST: f64 = 20.0;
 /// Seconds until one more try is granted.
 const REFILL_SECONDS: f64 = 6.0;
-/// Peers that are remembered; beyond it those with a full budget are forgotten.
+/// Peers that are remembered. Beyond it those with a full budget are forgotten, and strangers wait.
 const PEERS: usize = 10_000;
 
-/// Budgets per peer. In memory: a restart forgives.
+/// Budgets per peer: an IPv4 address, or an IPv6 network of 64 bits, all of which one host may use. In memory: a restart forgives.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter(Mutex<HashMap<IpAddr, Budget>>);
 
@@ -42,9 +42,13 @@ impl Limiter {
     }
 
     fn admit_at(&self, peer: IpAddr, now: Instant) -> Result<(), ApiError> {
+        let peer = network(peer);
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if budgets.len() >= PEERS {
+        if budgets.len() >= PEERS && !budgets.contains_key(&peer) {
             budgets.retain(|_, budget| budget.refilled(now).tries < BURST);
+            if budgets.len() >= PEERS {
+                return Err(ApiError::too_many_requests("too many tries from everywhere; wait a minute"));
+            }
         }
         let budget = budgets.entry(peer).or_insert(Budget { tries: BURST, at: now });
         *budget = budget.refilled(now);
@@ -53,6 +57,14 @@ impl Limiter {
         }
         budget.tries -= 1.0;
         Ok(())
+    }
+}
+
+/// What shares one budget.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -72,5 +84,26 @@ mod tests {
         assert!(limiter.admit_at(other, now).is_ok());
         assert!(limiter.admit_at(peer, now + Duration::from_secs(7)).is_ok());
         assert!(limiter.admit_at(peer, now + Duration::from_secs(7)).is_err());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_peer() {
+        let limiter = Limiter::default();
+        let now = Instant::now();
+        let address = |network, host| IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host]);
+        let admitted = (0..50).filter(|&host| limiter.admit_at(address(1, host), now).is_ok()).count();
+        assert_eq!(admitted, 20);
+        assert!(limiter.admit_at(address(2, 0), now).is_ok());
+    }
+
+    #[test]
+    fn peers_are_remembered_up_to_a_number() {
+        let limiter = Limiter::default();
+        let now = Instant::now();
+        let peer = |number: u32| IpAddr::from(number.to_be_bytes());
+        let admitted = (0..20_000).filter(|&number| limiter.admit_at(peer(number), now).is_ok()).count();
+        assert_eq!(admitted, PEERS);
+        assert!(limiter.admit_at(peer(1), now).is_ok(), "who is known goes on");
+        assert!(limiter.admit_at(peer(30_000), now + Duration::from_secs(7)).is_ok());
     }
 }

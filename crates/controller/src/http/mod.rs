@@ -70,11 +70,12 @@ async fn method_not_allowed(request: Request) -> Response {
     })
 }
 
-/// A path with a slash too many leads to the one without; others do not exist.
+/// A path with a slash too many leads to the one without; others do not exist. A path that starts with two
+/// slashes would lead to another host.
 async fn unknown(request: Request) -> Response {
     let path = request.uri().path();
     match path.strip_suffix('/') {
-        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => {
+        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') && !shorter.starts_with("//") => {
             let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
             Redirect::permanent(&format!("{shorter}{query}")).into_response()
         }
@@ -82,5 +83,30 @@ async fn unknown(request: Request) -> Response {
             "there is nothing at {path}; the operations are listed at {}/openapi.json",
             wire::BASE_PATH
         ))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+mod tests {
+    use axum::body::Body;
+    use http::StatusCode;
+    use http::header::LOCATION;
+
+    use super::*;
+
+    async fn asked(uri: &str) -> (StatusCode, Option<String>) {
+        let answer = unknown(Request::get(uri).body(Body::empty()).unwrap()).await;
+        let location = answer.headers().get(LOCATION).map(|value| value.to_str().unwrap().to_owned());
+        (answer.status(), location)
+    }
+
+    #[tokio::test]
+    async fn a_slash_too_many_leads_nowhere_else() {
+        let shorter = (StatusCode::PERMANENT_REDIRECT, Some("/api/v1/project?a=b".to_owned()));
+        assert_eq!(asked("/api/v1/project/?a=b").await, shorter);
+        for uri in ["//evil.example/", "///evil.example/", "/", "//", "/nothing"] {
+            assert_eq!(asked(uri).await, (StatusCode::NOT_FOUND, None), "{uri}");
+        }
     }
 }

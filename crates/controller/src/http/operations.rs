@@ -1,6 +1,7 @@
 //! What operators ask beside the contract: health, metrics, the OpenAPI document, status and the change log.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -16,6 +17,8 @@ use freehold_web::{credentials, error, openapi};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::engine::{self, Engine};
 
@@ -43,11 +46,38 @@ pub(super) fn routes() -> Router<Engine> {
         .route(&format!("{base}/events"), get(events))
 }
 
+/// How long an answer of `/readyz` holds.
+const READINESS: Duration = Duration::from_secs(1);
+
+/// Whether the store was ready when it was last asked. Everybody may ask, and each question to the medium
+/// takes its place among the writes.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), ApiError>)>>);
+
+impl Readiness {
+    /// What was found lately, or what `look` finds. Callers at the same time share one look.
+    async fn known(&self, look: impl Future<Output = Result<(), ApiError>>) -> Result<(), ApiError> {
+        let mut last = self.0.lock().await;
+        if let Some((at, found)) = &*last
+            && at.elapsed() < READINESS
+        {
+            return found.clone();
+        }
+        let found = look.await;
+        *last = Some((Instant::now(), found.clone()));
+        found
+    }
+}
+
 /// Ready: the store takes reads of its medium.
 async fn ready(State(engine): State<Engine>) -> Response {
-    match engine.store().log(LogQuery { limit: 1, ..LogQuery::default() }).await {
-        Ok(_) => (StatusCode::OK, "ready\n").into_response(),
-        Err(failure) => error::response(&engine::refused(&failure)),
+    let look = async {
+        let read = engine.store().log(LogQuery { limit: 1, ..LogQuery::default() }).await;
+        read.map(drop).map_err(|failure| engine::refused(&failure))
+    };
+    match engine.readiness().known(look).await {
+        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
+        Err(failure) => error::response(&failure),
     }
 }
 
@@ -124,5 +154,28 @@ async fn events(State(engine): State<Engine>, headers: HeaderMap, RawQuery(query
     match answer.await {
         Ok(entries) => axum::Json(entries).into_response(),
         Err(failure) => error::response(&failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn readiness_is_looked_at_once_a_second_at_most() {
+        let (readiness, looks) = (Readiness::default(), AtomicU32::new(0));
+        let look = async || {
+            looks.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        for _ in 0..3 {
+            assert!(readiness.known(look()).await.is_ok());
+        }
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
+        tokio::time::sleep(READINESS).await;
+        assert!(readiness.known(look()).await.is_ok());
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
     }
 }
