@@ -90,7 +90,7 @@ impl FromStr for TlsChoice {
 pub(super) fn run(arguments: &Arguments, quiet: bool, logging: &logging::Options) -> Result<ExitCode> {
     let home = Home::open(&arguments.home)?;
     if arguments.fresh && !arguments.background {
-        start_anew(&home, arguments)?;
+        start_anew(&home)?;
     }
     if !arguments.background && home.process()?.is_some() {
         summary::print_existing(&home)?;
@@ -261,11 +261,11 @@ fn node_config(key: &NodeKey, url: &str, data: &Path) -> NodeConfig {
 }
 
 /// Stops what runs and removes what it made.
-fn start_anew(home: &Home, arguments: &Arguments) -> Result<()> {
+fn start_anew(home: &Home) -> Result<()> {
     home.ensure_removable()?;
     down::stop(home)?;
     let data = home.data();
-    if data.join("node").exists() && arguments.simulated.is_none() {
+    if data.join("node").exists() {
         // Nothing is dialled, so neither agent nor key matter.
         let nobody = NodeKey { agent: Id::from_u64(0), key: Secret::new(String::new()) };
         let config = node_config(&nobody, DEFAULT_LISTEN, &data);
