@@ -99,6 +99,11 @@ pub(crate) async fn ensure_world(
     )
     .await?;
     for (node, name) in nodes.iter().zip(names) {
+        // A host that its operator has put elsewhere stays there.
+        let snapshot = controller.store().snapshot();
+        if snapshot.referrers::<freehold_kinds::hypervisor::Hypervisor>(node.agent).next().is_some() {
+            continue;
+        }
         ensure::<freehold_kinds::hypervisor::Hypervisor>(
             controller,
             name,
