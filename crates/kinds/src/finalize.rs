@@ -8,12 +8,7 @@
 use freehold_store::{AnyObject, Change, Key, Snapshot, Transaction};
 
 use crate::compute::Compute;
-use crate::image::Image;
-use crate::instance::Instance;
-use crate::network::Network;
-use crate::placed;
-use crate::pool::Pool;
-use crate::volume::Volume;
+use crate::slice;
 
 /// The removal of an object, when it may go now.
 pub fn removal(key: Key, snapshot: &Snapshot) -> Option<Transaction> {
@@ -28,16 +23,8 @@ pub fn removal(key: Key, snapshot: &Snapshot) -> Option<Transaction> {
 }
 
 fn may_go(object: &dyn AnyObject, snapshot: &Snapshot) -> bool {
-    if let Some(instance) = object.downcast::<Instance>() {
-        placed::may_go(instance, snapshot)
-    } else if let Some(volume) = object.downcast::<Volume>() {
-        placed::may_go(volume, snapshot)
-    } else if let Some(image) = object.downcast::<Image>() {
-        placed::may_go(image, snapshot)
-    } else if let Some(network) = object.downcast::<Network>() {
-        placed::may_go(network, snapshot)
-    } else if let Some(pool) = object.downcast::<Pool>() {
-        placed::may_go(pool, snapshot)
+    if let Some(row) = slice::row(object.key().kind) {
+        (row.may_go)(object, snapshot)
     } else if let Some(compute) = object.downcast::<Compute>() {
         let parts = object.references().into_iter().filter(|link| link.id != compute.spec.project);
         parts.into_iter().all(|link| snapshot.get_any(Key { kind: link.kind, id: link.id }).is_none())

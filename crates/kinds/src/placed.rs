@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use freehold_store::{Object, Snapshot, Transaction};
+use freehold_store::{AnyObject, Object, Snapshot, Transaction};
 use freehold_types::Id;
 use freehold_types::agent::{Desired, Detail, ObjectKey, ObjectKind, Observed, Phase, Specification, State};
 use serde::{Deserialize, Serialize};
@@ -137,4 +137,45 @@ pub fn observe<K: Placed>(object: &Object<K>, agent: Id, observed: &Observed, tr
     }
     status.nodes.insert(agent, NodeState::from(observed));
     transaction.observe(object, status);
+}
+
+/// What the rest of the program does with objects of any kind that nodes make.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub kind: &'static str,
+    pub object: ObjectKind,
+    pub desired: fn(&dyn AnyObject, Id, &Snapshot, &Environment) -> Option<Desired>,
+    pub holders: fn(&dyn AnyObject, &Snapshot) -> Vec<Id>,
+    pub status: fn(&dyn AnyObject) -> Option<&PlacedStatus>,
+    pub is_settled: fn(&dyn AnyObject, &Snapshot) -> bool,
+    pub observe: fn(&dyn AnyObject, Id, &Observed, &mut Transaction),
+    pub may_go: fn(&dyn AnyObject, &Snapshot) -> bool,
+}
+
+impl Row {
+    /// The row of a kind. Its functions do nothing with objects of other kinds.
+    pub const fn of<K: Placed>() -> Self {
+        Self {
+            kind: K::KIND,
+            object: K::OBJECT,
+            desired: |object, agent, snapshot, environment| {
+                desired(object.downcast::<K>()?, agent, snapshot, environment)
+            },
+            holders: |object, snapshot| {
+                object.downcast::<K>().map(|object| holders(object, snapshot)).unwrap_or_default()
+            },
+            status: |object| object.downcast::<K>().map(|object| &object.status),
+            is_settled: |object, snapshot| {
+                object.downcast::<K>().is_some_and(|object| {
+                    object.status.is_ready(&K::agents(object, snapshot), object.meta.generation)
+                })
+            },
+            observe: |object, agent, observed, transaction| {
+                if let Some(object) = object.downcast::<K>() {
+                    observe(object, agent, observed, transaction);
+                }
+            },
+            may_go: |object, snapshot| object.downcast::<K>().is_some_and(|object| may_go(object, snapshot)),
+        }
+    }
 }

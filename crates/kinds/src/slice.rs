@@ -13,7 +13,7 @@ use crate::hypervisor::Hypervisor;
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::network::Network;
-use crate::placed::{self, NodeState, Placed};
+use crate::placed::{self, NodeState, Row};
 use crate::pool::Pool;
 use crate::project::Project;
 use crate::region::Region;
@@ -45,39 +45,34 @@ pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<De
     objects
 }
 
+/// The kinds that nodes make.
+const ROWS: &[Row] = &[
+    Row::of::<Pool>(),
+    Row::of::<Image>(),
+    Row::of::<Volume>(),
+    Row::of::<Network>(),
+    Row::of::<Instance>(),
+];
+
+/// The row of a kind; `None` for kinds that nodes do not know.
+pub fn row(kind: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.kind == kind)
+}
+
+/// An object that nodes make, with the row of its kind.
+fn find(key: Key, snapshot: &Snapshot) -> Option<(&'static Row, &dyn AnyObject)> {
+    Some((row(key.kind)?, snapshot.get_any(key)?.as_ref()))
+}
+
 /// What a node must make of one object; `None` when it is nothing to this node.
 pub fn one(key: Key, agent: Id, snapshot: &Snapshot, environment: &Environment) -> Option<Desired> {
-    fn desired<K: Placed>(
-        id: Id,
-        agent: Id,
-        snapshot: &Snapshot,
-        environment: &Environment,
-    ) -> Option<Desired> {
-        placed::desired(snapshot.get::<K>(id)?, agent, snapshot, environment)
-    }
-    match key.kind {
-        Pool::KIND => desired::<Pool>(key.id, agent, snapshot, environment),
-        Image::KIND => desired::<Image>(key.id, agent, snapshot, environment),
-        Volume::KIND => desired::<Volume>(key.id, agent, snapshot, environment),
-        Network::KIND => desired::<Network>(key.id, agent, snapshot, environment),
-        Instance::KIND => desired::<Instance>(key.id, agent, snapshot, environment),
-        _ => None,
-    }
+    let (row, object) = find(key, snapshot)?;
+    (row.desired)(object, agent, snapshot, environment)
 }
 
 /// The agents to whom an object matters.
 pub fn holders(key: Key, snapshot: &Snapshot) -> Vec<Id> {
-    fn of<K: Placed>(id: Id, snapshot: &Snapshot) -> Vec<Id> {
-        snapshot.get::<K>(id).map(|object| placed::holders(object, snapshot)).unwrap_or_default()
-    }
-    match key.kind {
-        Pool::KIND => of::<Pool>(key.id, snapshot),
-        Image::KIND => of::<Image>(key.id, snapshot),
-        Volume::KIND => of::<Volume>(key.id, snapshot),
-        Network::KIND => of::<Network>(key.id, snapshot),
-        Instance::KIND => of::<Instance>(key.id, snapshot),
-        _ => Vec::new(),
-    }
+    find(key, snapshot).map(|(row, object)| (row.holders)(object, snapshot)).unwrap_or_default()
 }
 
 /// The objects on nodes that a change may have changed: itself, and those made of it.
@@ -150,16 +145,9 @@ fn is_now_absent(change: &Change) -> bool {
 }
 
 fn absences(object: &dyn AnyObject) -> usize {
-    fn of<K: Placed>(object: &dyn AnyObject) -> Option<usize> {
-        let nodes = &object.downcast::<K>()?.status.nodes;
-        Some(nodes.values().filter(|state| state.phase == Phase::Absent).count())
-    }
-    of::<Instance>(object)
-        .or_else(|| of::<Volume>(object))
-        .or_else(|| of::<Image>(object))
-        .or_else(|| of::<Network>(object))
-        .or_else(|| of::<Pool>(object))
-        .unwrap_or_default()
+    row(object.key().kind)
+        .and_then(|row| (row.status)(object))
+        .map_or(0, |status| status.nodes.values().filter(|state| state.phase == Phase::Absent).count())
 }
 
 fn network_of(adapter: Id, snapshot: &Snapshot) -> Option<Key> {
@@ -169,83 +157,35 @@ fn network_of(adapter: Id, snapshot: &Snapshot) -> Option<Key> {
 
 /// What an object of a kind is on a node; `None` for kinds that nodes do not know.
 pub fn object_kind(kind: &str) -> Option<ObjectKind> {
-    match kind {
-        Pool::KIND => Some(ObjectKind::Pool),
-        Image::KIND => Some(ObjectKind::Image),
-        Volume::KIND => Some(ObjectKind::Volume),
-        Network::KIND => Some(ObjectKind::Segment),
-        Instance::KIND => Some(ObjectKind::Machine),
-        _ => None,
-    }
+    row(kind).map(|row| row.object)
 }
 
 /// The agents that an object of the past was assigned to, so that those it has left are told.
 pub fn named_agents(object: &dyn AnyObject, snapshot: &Snapshot) -> Vec<Id> {
-    fn of<K: Placed>(object: &dyn AnyObject, snapshot: &Snapshot) -> Option<Vec<Id>> {
-        Some(placed::holders(object.downcast::<K>()?, snapshot))
-    }
-    of::<Instance>(object, snapshot)
-        .or_else(|| of::<Volume>(object, snapshot))
-        .or_else(|| of::<Image>(object, snapshot))
-        .or_else(|| of::<Network>(object, snapshot))
-        .or_else(|| of::<Pool>(object, snapshot))
-        .unwrap_or_default()
+    row(object.key().kind).map(|row| (row.holders)(object, snapshot)).unwrap_or_default()
 }
 
 /// Notes what a node found of an object. `false` when there is no such object any more.
 pub fn observe(agent: Id, observed: &Observed, snapshot: &Snapshot, transaction: &mut Transaction) -> bool {
-    fn note<K: Placed>(
-        agent: Id,
-        observed: &Observed,
-        snapshot: &Snapshot,
-        transaction: &mut Transaction,
-    ) -> bool {
-        let object = snapshot.get::<K>(observed.key.id);
-        if let Some(object) = object {
-            placed::observe(object, agent, observed, transaction);
-        }
-        object.is_some()
+    let row = ROWS.iter().find(|row| row.object == observed.key.kind);
+    let found = row.and_then(|row| find(Key { kind: row.kind, id: observed.key.id }, snapshot));
+    if let Some((row, object)) = found {
+        (row.observe)(object, agent, observed, transaction);
     }
-    match observed.key.kind {
-        ObjectKind::Pool => note::<Pool>(agent, observed, snapshot, transaction),
-        ObjectKind::Image => note::<Image>(agent, observed, snapshot, transaction),
-        ObjectKind::Volume => note::<Volume>(agent, observed, snapshot, transaction),
-        ObjectKind::Segment => note::<Network>(agent, observed, snapshot, transaction),
-        ObjectKind::Machine => note::<Instance>(agent, observed, snapshot, transaction),
-    }
+    found.is_some()
 }
 
 /// What nodes told of an object.
 pub fn states(key: Key, snapshot: &Snapshot) -> Vec<NodeState> {
-    fn of<K: Placed>(id: Id, snapshot: &Snapshot) -> Vec<NodeState> {
-        snapshot
-            .get::<K>(id)
-            .map(|object| object.status.nodes.values().cloned().collect())
-            .unwrap_or_default()
-    }
-    match key.kind {
-        Pool::KIND => of::<Pool>(key.id, snapshot),
-        Image::KIND => of::<Image>(key.id, snapshot),
-        Volume::KIND => of::<Volume>(key.id, snapshot),
-        Network::KIND => of::<Network>(key.id, snapshot),
-        Instance::KIND => of::<Instance>(key.id, snapshot),
-        _ => Vec::new(),
-    }
+    find(key, snapshot)
+        .and_then(|(row, object)| (row.status)(object))
+        .map(|status| status.nodes.values().cloned().collect())
+        .unwrap_or_default()
 }
 
-/// Whether an object is what it should be on each of its nodes.
+/// Whether an object is what it should be on each of its nodes. Kinds that nodes do not know always are.
 pub fn is_settled(key: Key, snapshot: &Snapshot) -> bool {
-    fn settled<K: Placed>(id: Id, snapshot: &Snapshot) -> bool {
-        snapshot.get::<K>(id).is_some_and(|object| {
-            object.status.is_ready(&K::agents(object, snapshot), object.meta.generation)
-        })
-    }
-    match key.kind {
-        Pool::KIND => settled::<Pool>(key.id, snapshot),
-        Image::KIND => settled::<Image>(key.id, snapshot),
-        Volume::KIND => settled::<Volume>(key.id, snapshot),
-        Network::KIND => settled::<Network>(key.id, snapshot),
-        Instance::KIND => settled::<Instance>(key.id, snapshot),
-        _ => true,
-    }
+    row(key.kind).is_none_or(|row| {
+        snapshot.get_any(key).is_some_and(|object| (row.is_settled)(object.as_ref(), snapshot))
+    })
 }
