@@ -231,7 +231,7 @@ async fn firmware_variables_and_tpm_go_with_the_machine() {
         stage.machine.firmware = Firmware::Uefi;
         stage.machine.vcpus = 2;
         stage.machine.memory = 128 * MIB;
-        assert_eq!(stage.ensure().await.unwrap().state, "Running");
+        assert_eq!(stage.ensure_with_patience().await.state, "Running");
         let running = virsh(&["dumpxml", &stage.domain()]);
         let secure = os == OperatingSystem::Windows;
         assert_eq!(running.contains("secure='yes'"), secure, "{running}");

@@ -249,18 +249,7 @@ async fn an_image_cannot_make_the_host_read_its_own_files() {
         "1M",
     ]);
     attacks.push(("data file", std::fs::read(&file).unwrap()));
-    let key = format!("secret,id=s,file={secret}");
-    qemu_img(&[
-        "create",
-        "--object",
-        &key,
-        "-f",
-        "qcow2",
-        "-o",
-        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
-        evil,
-        "1M",
-    ]);
+    bench::encrypted(secret, evil);
     attacks.push(("encrypted", std::fs::read(&file).unwrap()));
     for (word, body) in attacks {
         for body in [body.clone(), gzip(&body)] {

@@ -183,6 +183,19 @@ impl Stage {
         self.libvirt.ensure_machine(&plan, &mut self.memory).await
     }
 
+    /// As a node does, which tries again what may work later: now and then `swtpm_setup` makes keys that its own
+    /// certificate tool does not take.
+    pub(crate) async fn ensure_with_patience(&mut self) -> MachineDetail {
+        let mut attempts = 1;
+        loop {
+            match self.ensure().await {
+                Ok(detail) => return detail,
+                Err(HostError::Failed(text)) if attempts < 3 && text.contains("swtpm_setup") => attempts += 1,
+                Err(error) => panic!("attempt {attempts}: {error}"),
+            }
+        }
+    }
+
     /// Sets a new power target and brings the machine to it.
     pub(crate) async fn power(&mut self, target: PowerTarget) -> MachineDetail {
         self.machine.power = Power { serial: self.machine.power.serial + 1, target };

@@ -159,11 +159,11 @@ impl Bench {
         Running { connect, domain, name }
     }
 
-    /// What libvirt shows of the pool, if it knows it.
+    /// What libvirt shows of the pool, if it knows it; nothing between its definition and its start.
     pub(crate) fn libvirt_volumes(&self) -> Option<Vec<String>> {
         let mut connect = Connect::open(Some(LIBVIRT)).expect("libvirtd must run for these tests");
         let pool = StoragePool::lookup_by_name(&connect, &format!("fh-{}", self.pool_id)).ok();
-        let volumes = pool.map(|pool| pool.list_volumes().unwrap());
+        let volumes = pool.map(|pool| pool.list_volumes().unwrap_or_default());
         connect.close().unwrap();
         volumes
     }
@@ -215,6 +215,25 @@ pub(crate) fn qemu_img(arguments: &[&str]) -> String {
     let output = Command::new("qemu-img").args(arguments).output().expect("qemu-img must be installed");
     assert!(output.status.success(), "qemu-img {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a qcow2 file that is encrypted with a secret.
+///
+/// qemu-img times how fast the processor derives keys, and gives up when the clock it reads runs backwards,
+/// as it does now and then on a busy virtual machine.
+pub(crate) fn encrypted(secret: &str, file: &str) {
+    let key = format!("secret,id=s,file={secret}");
+    let options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10";
+    let arguments = ["create", "--object", &key, "-f", "qcow2", "-o", options, file, "1M"];
+    for _ in 0..10 {
+        let output = Command::new("qemu-img").args(arguments).output().expect("qemu-img must be installed");
+        let told = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return;
+        }
+        assert!(told.contains("accurate CPU usage"), "qemu-img {arguments:?}: {told}");
+    }
+    panic!("qemu-img could not time the processor in ten attempts");
 }
 
 /// A qcow2 file with some data in it.
