@@ -85,17 +85,19 @@ def test_keys(story):
     refused(401, uma.read_user, user_id=story.uma)
 
     operator.set_user_api_token(user_id=story.pat)
-    story.member = Client(story.cloud.url, key=key_in(story.cloud.mails("pat@example.org")[-1]), wait=30)
+    key = key_in(story.cloud.mails("pat@example.org")[-1])
+    story.member, story.hasty = Client(story.cloud.url, key=key, wait=30), Client(story.cloud.url, key=key)
     operator.set_user_api_token(user_id=story.uma)
     story.stranger = Client(story.cloud.url, key=key_in(story.cloud.mails("uma@example.org")[-1]))
 
 
 def test_teams(story):
     operator = story.operator
-    story.team = operator.create_team(team=sdk.Team(name="builders", users=[])).id
+    story.team = operator.create_team(team=sdk.Team(name="builders", description="build", users=[])).id
     refused(409, operator.create_team, team=sdk.Team(name="builders", users=[]))
     operator.update_team(team_id=story.team, team_update=sdk.TeamUpdate(users=[story.pat]))
-    assert operator.read_team(team_id=story.team).users == [story.pat]
+    read = operator.read_team(team_id=story.team)
+    assert (read.name, read.description, read.users) == ("builders", "build", [story.pat])
     assert story.team in operator.list_teams()
     refused(403, story.member.create_team, team=sdk.Team(name="mine", users=[story.pat]))
 
@@ -113,19 +115,27 @@ def test_places(story):
     assert story.zone in operator.list_zones()
     # Everyone may look at places, and only operators make them.
     assert story.region in story.stranger.list_regions()
+    assert story.zone in story.stranger.list_zones()
+    assert story.stranger.read_region(region_id=story.region).name == "eu-west"
+    assert story.stranger.read_zone(zone_id=story.zone).name == "eu-west-a"
+    refused(403, story.stranger.create_region_zone, region_id=story.region, zone=sdk.Zone(name="mine"))
     refused(403, story.stranger.create_region, region=sdk.Region(name="mine", domain="mine.example.org"))
     assert "eu-west-a" in refused(409, operator.delete_region, region_id=story.region)
 
 
 def test_agents(story):
     operator = story.operator
-    agent = operator.create_agent(agent=sdk.Agent(name="spare", type="Kaktus")).id
-    operator.set_agent_api_token(agent_id=agent)
-    operator.update_agent(agent_id=agent, agent_update=sdk.AgentUpdate(description="on the shelf"))
-    assert operator.read_agent(agent_id=agent).description == "on the shelf"
-    refused(403, story.member.read_agent, agent_id=agent)
-    operator.delete_agent(agent_id=agent)
-    refused(404, operator.read_agent, agent_id=agent)
+    for kind in ["Kiwi", "Kaktus"]:
+        agent = operator.create_agent(agent=sdk.Agent(name="new", description="spare", type=kind)).id
+        read = operator.read_agent(agent_id=agent)
+        assert (read.name, read.description, read.type) == ("new", "spare", kind)
+        operator.set_agent_api_token(agent_id=agent)
+        operator.update_agent(agent_id=agent, agent_update=sdk.AgentUpdate(name="old", description="on the shelf"))
+        read = operator.read_agent(agent_id=agent)
+        assert (read.name, read.description, read.type) == ("old", "on the shelf", kind)
+        refused(403, story.member.read_agent, agent_id=agent)
+        operator.delete_agent(agent_id=agent)
+        refused(404, operator.read_agent, agent_id=agent)
     story.agents = operator.list_agents()
     assert len(story.agents) == 3
 
@@ -145,8 +155,11 @@ def test_hypervisors(story):
     ]
     assert operator.list_zone_kaktuses(zone_id=story.zone) == story.hypervisors
     first = story.hypervisors[0]
-    operator.update_kaktus(kaktus_id=first, kaktus_update=sdk.KaktusUpdate(overcommit_cpu_ratio=4))
-    assert operator.read_kaktus(kaktus_id=first).overcommit_cpu_ratio == 4
+    update = sdk.KaktusUpdate(name="host-a", description="by the door", overcommit_cpu_ratio=4)
+    operator.update_kaktus(kaktus_id=first, kaktus_update=update)
+    read = operator.read_kaktus(kaktus_id=first)
+    assert (read.name, read.description, read.overcommit_cpu_ratio) == ("host-a", "by the door", 4)
+    assert (read.agents, read.cpu_cost, read.memory_cost) == ([story.agents[0]], price, price)
     assert operator.read_kaktus_caps(kaktus_id=first).memory > 0
     operator.enable_kaktus_maintenance(kaktus_id=first)
     assert operator.read_kaktus(kaktus_id=first).maintenance
@@ -158,14 +171,18 @@ def test_hypervisors(story):
 def test_networks(story):
     operator = story.operator
     story.networks, story.subnets = [], []
-    for name, private, prefix in [("private", True, "10.80.0"), ("public", False, "192.0.2")]:
+    for name, private, vlan, prefix in [("private", True, 0, "10.80.0"), ("public", False, 12, "192.0.2")]:
         network = operator.create_region_v_net(
-            region_id=story.region, v_net=sdk.VNet(name=name, vlan=0, interface=f"st-{name}", private=private)
+            region_id=story.region, v_net=sdk.VNet(name=name, vlan=vlan, interface=f"st-{name}", private=private)
         ).id
+        read = operator.read_v_net(vnet_id=network)
+        assert (read.name, read.vlan, read.interface, read.private) == (name, vlan, f"st-{name}", private)
         gateways = [sdk.IpRange(first=f"{prefix}.2", last=f"{prefix}.9")]
         subnet = sdk.Subnet(name=name, cidr=f"{prefix}.0/24", gateway=f"{prefix}.1", gw_pool=gateways)
         story.networks.append(network)
         story.subnets.append(operator.create_v_net_subnet(vnet_id=network, subnet=subnet).id)
+        read = operator.read_subnet(subnet_id=story.subnets[-1])
+        assert (read.name, read.cidr, read.gateway) == (name, f"{prefix}.0/24", f"{prefix}.1")
         operator.set_v_net_default_subnet(vnet_id=network, subnet_id=story.subnets[-1])
         assert operator.list_v_net_subnets(vnet_id=network) == [story.subnets[-1]]
     assert operator.list_region_v_nets(region_id=story.region) == story.networks
@@ -174,8 +191,10 @@ def test_networks(story):
     operator.update_v_net(vnet_id=story.networks[0], v_net_update=sdk.VNetUpdate(description="of projects"))
     assert operator.read_v_net(vnet_id=story.networks[0]).description == "of projects"
     reserved = [sdk.IpRange(first="10.80.0.10", last="10.80.0.19")]
-    operator.update_subnet(subnet_id=story.subnets[0], subnet_update=sdk.SubnetUpdate(reserved=reserved))
-    assert operator.read_subnet(subnet_id=story.subnets[0]).reserved == reserved
+    update = sdk.SubnetUpdate(description="of the shop", reserved=reserved)
+    operator.update_subnet(subnet_id=story.subnets[0], subnet_update=update)
+    read = operator.read_subnet(subnet_id=story.subnets[0])
+    assert (read.description, read.reserved) == ("of the shop", reserved)
     refused(409, operator.delete_v_net, vnet_id=story.networks[0])
 
 
@@ -216,11 +235,15 @@ def test_projects(story):
     story.project = operator.create_project(project=project, subnet_size=24).id
     read = story.member.read_project(project_id=story.project)
     assert [pair.value for pair in read.private_subnets] == [story.subnets[0]]
+    assert (read.name, read.domain, read.tags) == ("shop", "shop.example.org", ["paid"])
+    assert (read.teams, read.regions, read.metadatas) == ([story.team], [story.region], project.metadatas)
     assert story.member.list_projects() == [story.project]
     assert story.stranger.list_projects() == []
     refused(404, story.stranger.read_project, project_id=story.project)
-    update = sdk.ProjectUpdate(description="sells things")
-    assert operator.update_project(project_id=story.project, project_update=update).description == "sells things"
+    owner = [sdk.Metadata(key="owner", value="uma")]
+    update = sdk.ProjectUpdate(description="sells things", tags=["paid", "old"], metadatas=owner)
+    changed = operator.update_project(project_id=story.project, project_update=update)
+    assert (changed.description, changed.tags, changed.metadatas) == ("sells things", ["paid", "old"], owner)
     # There is one private subnet, and it is taken.
     late = sdk.Project(name="late", teams=[], regions=[story.region])
     assert "no free private subnet" in refused(422, operator.create_project, project=late)
@@ -229,6 +252,21 @@ def test_projects(story):
     assert story.member.read_project(project_id=own).teams == [story.team]
     story.member.delete_project(project_id=own)
     refused(409, operator.delete_team, team_id=story.team)
+
+    # One team is enough, of several that a person is in and of several that a project has.
+    crew = operator.create_team(team=sdk.Team(name="crew", users=[story.pat, story.uma])).id
+    theirs = operator.create_project(project=sdk.Project(name="theirs", teams=[crew], regions=[])).id
+    both = operator.create_project(project=sdk.Project(name="both", teams=[story.team, crew], regions=[])).id
+    assert story.member.list_projects() == [story.project, theirs, both]
+    assert story.stranger.list_projects() == [theirs, both]
+    story.member.update_project(project_id=theirs, project_update=sdk.ProjectUpdate(description="ours"))
+    operator.update_team(team_id=crew, team_update=sdk.TeamUpdate(users=[]))
+    refused(404, story.member.update_project, project_id=theirs, project_update=sdk.ProjectUpdate(description="x"))
+    story.member.update_project(project_id=both, project_update=sdk.ProjectUpdate(description="still ours"))
+    assert story.stranger.list_projects() == []
+    for project in [theirs, both]:
+        operator.delete_project(project_id=project)
+    operator.delete_team(team_id=crew)
 
 
 def test_computes(story):
@@ -251,6 +289,13 @@ def test_computes(story):
     addresses = [member.read_kompute(kompute_id=compute).ip for compute in member.list_komputes()]
     assert len(set(addresses)) == 2
     assert all(address.startswith("10.80.0.") and int(address.split(".")[3]) > 19 for address in addresses)
+    read = member.read_kompute(kompute_id=story.compute)
+    assert (read.name, read.memory, read.vcpus, read.disk, read.data_disk) == ("web-1", GIB, 1, 10 * GIB, 5 * GIB)
+    # The one that asked for it has a card in the public network too.
+    [card] = story.operator.list_subnet_adapters(subnet_id=story.subnets[1])
+    assert "web-1" in member.read_adapter(adapter_id=card).name
+    assert member.read_adapter(adapter_id=card).addresses == ["192.0.2.10"]
+    assert len(story.operator.list_subnet_adapters(subnet_id=story.subnets[0])) == 2
     running = member.read_kompute_state(kompute_id=story.compute)
     assert running.state == "Running", running
     refused(409, member.create_project_zone_kompute, project_id=story.project, zone_id=story.zone, kompute=compute)
@@ -288,18 +333,85 @@ def test_a_compute_grows(story):
 
 
 def test_quotas(story):
-    member = story.member
+    operator, member = story.operator, story.member
     usage = member.read_project_usage(project_id=story.project)
     assert (usage.instances, usage.vcpus, usage.memory) == (2, 3, 3 * GIB)
-    greedy = sdk.Kompute(name="greedy", memory=6 * GIB, vcpus=1, disk=10 * GIB)
-    reason = refused(
-        507, member.create_project_zone_kompute, project_id=story.project, zone_id=story.zone, kompute=greedy
-    )
-    assert "memory" in reason
+    place = {"project_id": story.project, "zone_id": story.zone}
+    few = sdk.ProjectResources(instances=2, vcpus=8, memory=8 * GIB, storage=100 * GIB)
+    for resource, greed in [
+        ("vcpus", {"vcpus": 6}),
+        ("memory", {"memory": 6 * GIB}),
+        ("storage", {"disk": 90 * GIB}),
+        ("instances", {}),
+    ]:
+        if resource == "instances":
+            operator.update_project(project_id=story.project, project_update=sdk.ProjectUpdate(quotas=few))
+        greedy = sdk.Kompute(name="greedy", **({"memory": GIB, "vcpus": 1, "disk": 10 * GIB} | greed))
+        reason = refused(507, member.create_project_zone_kompute, **place, kompute=greedy)
+        assert f"quota of {resource}" in reason
     assert member.read_project_usage(project_id=story.project) == usage
-    assert member.read_project_cost(project_id=story.project).price > 0
     unlimited = sdk.ProjectUpdate(quotas=sdk.ProjectResources(instances=0, vcpus=0, memory=0, storage=0))
     refused(403, member.update_project, project_id=story.project, project_update=unlimited)
+    operator.update_project(project_id=story.project, project_update=unlimited)
+
+
+def test_costs(story):
+    """Each machine and disk costs its share of what the hosts and pools are said to cost, used or not."""
+    hosts = [story.operator.read_kaktus(kaktus_id=host) for host in story.hypervisors]
+    caps = [story.operator.read_kaktus_caps(kaktus_id=host) for host in story.hypervisors]
+    pool = story.cloud.json("GET", f"/api/v1/pool/{story.pool}/status")["capacity"]
+    usage = story.member.read_project_usage(project_id=story.project)
+    of_hosts = sum(
+        usage.vcpus * host.cpu_cost.price / (cap.cpu.threads * host.overcommit_cpu_ratio)
+        + usage.memory * host.memory_cost.price / (cap.memory * host.overcommit_memory_ratio)
+        for host, cap in zip(hosts, caps, strict=True)
+    )
+    cost = story.member.read_project_cost(project_id=story.project)
+    assert cost.price == pytest.approx(of_hosts / len(hosts) + usage.storage * 50.0 / pool)
+    assert cost.currency == "EUR"
+
+
+def test_election(story):
+    """Any size will do, and the least loaded host that is fit for it is taken."""
+    # Where a machine goes is decided at once, whether or not it can be started there.
+    operator, member = story.operator, story.hasty
+    place = {"project_id": story.project, "zone_id": story.zone}
+
+    def on(host):
+        return operator.list_kaktus_instances(kaktus_id=host)
+
+    def load(host):
+        instances = [operator.read_instance(instance_id=instance) for instance in on(host)]
+        return sum(2 + instance.vcpus + instance.memory // GIB for instance in instances)
+
+    def elected(**size):
+        before = {host: on(host) for host in story.hypervisors}
+        made = member.create_project_zone_kompute(**place, kompute=sdk.Kompute(name="odd", disk=11 * GIB, **size))
+        [host] = [host for host in story.hypervisors if on(host) != before[host]]
+        read = member.read_kompute(kompute_id=made.id)
+        assert {name: getattr(read, name) for name in size} == size
+        member.delete_kompute(kompute_id=made.id)
+        return host
+
+    least, middle, most = sorted(story.hypervisors, key=load)
+    assert load(least) < load(middle) < load(most)
+    assert elected(vcpus=5, memory=3 * GIB + 7 * MIB) == least
+    operator.enable_kaktus_maintenance(kaktus_id=least)
+    assert elected(vcpus=7, memory=GIB - 5 * MIB) == middle
+    # What one cannot take, as no more may be promised there than there is, goes to another.
+    threads = operator.read_kaktus_caps(kaktus_id=middle).cpu.threads
+    memory = operator.read_kaktus_caps(kaktus_id=middle).memory
+    for exact, size in [
+        (sdk.KaktusUpdate(overcommit_cpu_ratio=1), {"vcpus": threads, "memory": GIB}),
+        (sdk.KaktusUpdate(overcommit_cpu_ratio=2, overcommit_memory_ratio=1), {"vcpus": 1, "memory": memory}),
+    ]:
+        assert elected(**size) == middle
+        operator.update_kaktus(kaktus_id=middle, kaktus_update=exact)
+        assert elected(**size) == most
+        operator.update_kaktus(kaktus_id=most, kaktus_update=exact)
+        wish = sdk.Kompute(name="odd", disk=11 * GIB, **size)
+        refused(422, member.create_project_zone_kompute, **place, kompute=wish)
+    operator.disable_kaktus_maintenance(kaktus_id=least)
 
 
 def test_groups(story):

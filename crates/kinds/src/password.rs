@@ -105,5 +105,10 @@ mod tests {
         assert!(check_strength("alice@example.org", &["alice@example.org"]).is_err());
         assert!(check_strength("fern-rocket-quilt-92-harbour", &[]).is_ok());
         assert!(check_strength(generate(16, 5).expose(), &[]).is_ok());
+        for length in 5..100 {
+            let generated = generate(length, 5).into_inner();
+            assert_eq!(generated.len(), length);
+            assert!(generated.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{generated}");
+        }
     }
 }

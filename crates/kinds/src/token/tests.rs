@@ -36,6 +36,12 @@ fn a_key_is_mailed_and_opens_the_door() {
     let body = world.call("read_user").with(mailed_key(&world)).to([bob]).ok();
     assert_eq!(body["name"], json!("bob"));
     world.call("list_users").with(mailed_key(&world)).refused(403);
+    // Nothing in a generated secret needs quoting, in JSON, YAML or a shell.
+    for length in 0..500 {
+        let secret = crate::key::random_text(length).into_inner();
+        assert_eq!(secret.len(), length);
+        assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{secret}");
+    }
 }
 
 #[test]

@@ -212,6 +212,20 @@ mod tests {
         assert_eq!((facts.sockets, facts.cores, facts.threads), (2, 4, 6));
         assert_eq!(facts.memory, 3 << 30);
         assert_eq!((facts.cpu_model.as_str(), facts.cpu_vendor.as_str()), ("Cascadelake-Server", "Intel"));
+        // Cells may have processors alone or memory alone, and there may be many.
+        let mut cells =
+            "<cell id='2'><cpus num='1'><cpu id='6' socket_id='1' die_id='0' core_id='2'/></cpus></cell>\
+            <cell id='3'><memory unit='KiB'>0</memory><cpus num='1'>\
+            <cpu id='7' socket_id='1' die_id='0' core_id='3'/></cpus></cell>"
+                .to_owned();
+        for id in 4..64 {
+            let cell = format!("<cell id='{id}'><memory unit='MiB'>512</memory><cpus num='0'/></cell>");
+            cells.push_str(&cell);
+        }
+        let odd = CAPABILITIES.replace("</cells>", &format!("{cells}</cells>"));
+        let facts = read(&odd, true, Accelerator::Tcg);
+        assert_eq!((facts.sockets, facts.cores, facts.threads), (2, 6, 8));
+        assert_eq!(facts.memory, (3 << 30) + 60 * (512 << 20));
     }
 
     #[test]
