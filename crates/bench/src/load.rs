@@ -39,13 +39,19 @@ impl Question {
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
+    key: String,
     /// Ends with the connection.
     _driver: JoinSet<()>,
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a controller started here.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        Self::open_as(address, MASTER_KEY).await
+    }
+
+    /// Connects, to ask with this key.
+    pub(crate) async fn open_as(address: SocketAddr, key: &str) -> Result<Self> {
         let stream =
             TcpStream::connect(address).await.with_context(|| format!("{address} cannot be reached"))?;
         stream.set_nodelay(true)?;
@@ -55,7 +61,7 @@ impl Connection {
             // What goes wrong is told to the request that waits.
             let _ = connection.await;
         });
-        Ok(Self { sender, address, _driver: driver })
+        Ok(Self { sender, address, key: key.to_owned(), _driver: driver })
     }
 
     /// Asks, and gives status and body of the answer.
@@ -69,7 +75,7 @@ impl Connection {
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
-            .header("x-api-key", MASTER_KEY)
+            .header("x-api-key", &self.key)
             .header("content-type", "application/json")
             .body(Full::new(body))?;
         self.sender.ready().await?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
-use figure::{elections, fleet, reads, weight, writes};
+use figure::{boot, elections, fleet, reads, weight, writes};
 use table::Figure;
 
 /// Measures Freehold on this machine.
@@ -39,6 +39,8 @@ struct Arguments {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Subject {
+    /// Starting a machine on this host; needs root and libvirt
+    Boot,
     /// Reading one object over HTTP
     Reads,
     /// Creating objects over HTTP
@@ -87,6 +89,7 @@ fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
     for subject in subjects {
         eprintln!("measuring {}", name(*subject));
         let measured = match subject {
+            Subject::Boot => boot::measure(effort),
             Subject::Reads => reads::measure(effort),
             Subject::Writes => writes::measure(effort),
             Subject::Elections => elections::measure(effort),

@@ -1,7 +1,8 @@
-//! Controllers to measure, with a store of their own on a real disk.
+//! What is measured: controllers with a store of their own on a real disk, and the built binary.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
 use freehold_controller::{Controller, ControllerConfig};
@@ -40,4 +41,28 @@ pub(crate) fn anywhere() -> SocketAddr {
 pub(crate) async fn controller(directory: &Path) -> Result<Controller> {
     let config = ControllerConfig { listen: anywhere(), ..ControllerConfig::default() };
     Ok(Controller::start(config, Environment::for_tests(), sqlite(directory)?).await?)
+}
+
+/// The binary, built if need be.
+pub(crate) fn binary() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(&root)
+        .args(["build", "--release", "--locked", "--quiet", "--package", "freehold"])
+        .status()
+        .context("cargo cannot be run")?;
+    anyhow::ensure!(status.success(), "the binary cannot be built");
+    root.join("target/release/freehold").canonicalize().context("the built binary is not in target/release")
+}
+
+/// Ends its process when it goes.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -1,15 +1,16 @@
 //! Memory of the real binary with an empty store.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::Effort;
 use crate::measure::{median, resident};
+use crate::place::{self, Process};
 use crate::table::Figure;
-use crate::{Effort, place};
 
 const MOST: f64 = 40.0;
 /// How long a start may take, and how long after it memory is looked at.
@@ -18,7 +19,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Measures it.
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
-    let binary = built()?;
+    let binary = place::binary()?;
     let sizes = (0..effort.rounds.min(3)).map(|_| size(&binary)).collect::<Result<Vec<_>>>()?;
     let mebibytes = median(&sizes);
     Ok(vec![Figure {
@@ -29,30 +30,6 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
         demand: "≤ 40 MiB",
         is_met: mebibytes <= MOST,
     }])
-}
-
-/// The binary, built if need be.
-fn built() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(&root)
-        .args(["build", "--release", "--locked", "--quiet", "--package", "freehold"])
-        .status()
-        .context("cargo cannot be run")?;
-    anyhow::ensure!(status.success(), "the binary cannot be built");
-    root.join("target/release/freehold").canonicalize().context("the built binary is not in target/release")
-}
-
-/// Ends its process when it goes.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Starts a controller, and gives its resident memory in MiB.
