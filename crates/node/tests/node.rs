@@ -130,4 +130,8 @@ async fn a_machine_comes_and_comes_back_and_goes_by_slices_alone() {
     assert!(!Path::new("/sys/class/net").join(&bridge).exists());
     assert_eq!(files(&directory), [""; 0]);
     timeout(Duration::from_secs(15), node.stop()).await.unwrap();
+    let shown = format!("fh-{}", Id::from_u64(first));
+    until("libvirt to forget the pool", PATIENCE, || {
+        !virsh(&["pool-list", "--all", "--name"]).contains(&shown)
+    });
 }

@@ -2,13 +2,14 @@
 //!
 //! This is for people with `virsh` alone: Freehold does not depend on it. So it happens beside the work
 //! on volumes, on a thread of its own, and its failures are logged and never reported. A thread is idle
-//! until something changes; changes in quick succession lead to one refresh.
+//! until something changes; changes in quick succession lead to one refresh. A pool that goes is taken out at once,
+//! also when the node is stopping.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use freehold_types::Id;
 use roxmltree::Document;
@@ -71,17 +72,10 @@ impl LibvirtPools {
 
 fn run(uri: &str, wishes: &Receiver<(Id, Wish)>) {
     while let Ok((id, wish)) = wishes.recv() {
-        std::thread::sleep(GATHER);
         let mut pools = BTreeMap::from([(id, wish)]);
-        let ended = loop {
-            match wishes.try_recv() {
-                Ok((id, wish)) => pools.insert(id, wish),
-                Err(error) => break error == TryRecvError::Disconnected,
-            };
-        };
-        if ended {
-            // The node is stopping; the next one shows its pools when it sees them.
-            break;
+        if gather(wishes, &mut pools) {
+            // The node is stopping. The next one shows its pools when it sees them, but not one that is gone.
+            pools.retain(|_, wish| *wish == Wish::Gone);
         }
         let connection = match Connection::open(uri) {
             Ok(connection) => connection,
@@ -99,6 +93,21 @@ fn run(uri: &str, wishes: &Receiver<(Id, Wish)>) {
                 tracing::warn!(pool = %id, error = error.message(), "virsh will not show this pool as it is");
             }
         }
+    }
+}
+
+/// Takes further wishes for a while, the last one of each pool; none for long when a pool is to go. Tells whether
+/// there will be no more.
+fn gather(wishes: &Receiver<(Id, Wish)>, pools: &mut BTreeMap<Id, Wish>) -> bool {
+    let until = Instant::now() + GATHER;
+    loop {
+        let is_urgent = pools.values().any(|wish| *wish == Wish::Gone);
+        let patience =
+            if is_urgent { Duration::ZERO } else { until.saturating_duration_since(Instant::now()) };
+        match wishes.recv_timeout(patience) {
+            Ok((id, wish)) => pools.insert(id, wish),
+            Err(error) => return error == RecvTimeoutError::Disconnected,
+        };
     }
 }
 
@@ -167,6 +176,20 @@ fn render(name: &str, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stopping_node_still_takes_out_what_is_gone() {
+        let (sender, receiver) = channel();
+        let [gone, shown] = [1, 2].map(Id::from_u64);
+        sender.send((gone, Wish::Shown("/srv".into()))).unwrap();
+        sender.send((gone, Wish::Gone)).unwrap();
+        sender.send((shown, Wish::Shown("/srv".into()))).unwrap();
+        drop(sender);
+        let mut pools = BTreeMap::new();
+        assert!(gather(&receiver, &mut pools));
+        assert_eq!(pools[&gone], Wish::Gone);
+        assert_eq!(pools[&shown], Wish::Shown("/srv".into()));
+    }
 
     #[test]
     fn a_path_is_escaped() {
