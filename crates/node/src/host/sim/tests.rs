@@ -108,3 +108,22 @@ async fn a_pool_that_is_full_says_so() {
         )
     );
 }
+
+#[test]
+fn guests_together_may_ask_for_more_memory_than_there_is() {
+    let sim = Sim::new(SimConfig::default());
+    let host = sim.host();
+    let Specification::Machine(mut machine) = machine(MACHINE, &[], &[]).state.specification().clone() else {
+        unreachable!()
+    };
+    let most = block_on(host.machines.facts()).unwrap().memory;
+    let mut start = |number: u64, memory: u64| {
+        machine.memory = memory;
+        let plan = MachinePlan { id: id(number), machine: &machine, disks: Vec::new(), bridges: Vec::new() };
+        block_on(host.machines.ensure_machine(&plan, &mut MachineMemory::default()))
+    };
+    for number in [MACHINE, MACHINE + 1] {
+        assert_eq!(start(number, most).unwrap().state, "Running");
+    }
+    assert!(matches!(start(MACHINE + 2, most + 1), Err(crate::host::HostError::Failed(_))));
+}
