@@ -32,30 +32,13 @@ def wait_for(what, condition, patience=PATIENCE):
     raise AssertionError(f"not within {patience} s: {what}")
 
 
-class Cloud:
-    """`freehold up` in the background, plain HTTP on loopback."""
+def key_in(text):
+    """The key or password that a mail hands over."""
+    return re.search(r"^    (\S{16,})$", text, re.MULTILINE).group(1)
 
-    def __init__(self, home: Path, *arguments: str, patience=PATIENCE):
-        self.home = home
-        self.binary = os.environ["FREEHOLD"]
-        self.patience = patience
-        self.arguments = ["--listen", f"127.0.0.1:{free_port()}", "--tls", "off", *arguments]
-        self.start()
 
-    def start(self):
-        """Starts it, and returns when it is ready."""
-        command = [self.binary, "up", "--home", str(self.home), "--detach", *self.arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=self.patience)
-        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
-        credentials = json.loads((self.home / "credentials.json").read_text())
-        self.url = credentials["url"]
-        self.master_key = credentials["master_key"]
-
-    def stop(self):
-        """Ends it in order."""
-        command = [self.binary, "down", "--home", str(self.home)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+class Api:
+    """What is asked outside the SDK; whoever is one has a `url` and a `master_key`."""
 
     def request(self, method, path, key=None):
         """A request outside the SDK; gives status and text."""
@@ -90,3 +73,29 @@ class Cloud:
         status, page = self.request("POST", path)
         assert status == 200, f"{status} {page}"
         return page
+
+
+class Cloud(Api):
+    """`freehold up` in the background, plain HTTP on loopback."""
+
+    def __init__(self, home: Path, *arguments: str, patience=PATIENCE):
+        self.home = home
+        self.binary = os.environ["FREEHOLD"]
+        self.patience = patience
+        self.arguments = ["--listen", f"127.0.0.1:{free_port()}", "--tls", "off", *arguments]
+        self.start()
+
+    def start(self):
+        """Starts it, and returns when it is ready."""
+        command = [self.binary, "up", "--home", str(self.home), "--detach", *self.arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=self.patience)
+        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+        credentials = json.loads((self.home / "credentials.json").read_text())
+        self.url = credentials["url"]
+        self.master_key = credentials["master_key"]
+
+    def stop(self):
+        """Ends it in order."""
+        command = [self.binary, "down", "--home", str(self.home)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"

@@ -4,12 +4,8 @@ The controller and three simulated nodes are processes of their own, as in a rea
 at random moments while clients create and delete machines, and is started again; nodes dial in by themselves.
 """
 
-import json
 import os
 import random
-import re
-import signal
-import subprocess
 import threading
 import time
 from types import SimpleNamespace
@@ -18,7 +14,8 @@ import kowabunga as sdk
 import pytest
 import urllib3
 from client import Client
-from cloud import free_port, wait_for
+from cloud import key_in, wait_for
+from roles import Roles
 
 GIB = 1 << 30
 #: How often the controller is killed; FREEHOLD_KILLS says otherwise.
@@ -28,88 +25,12 @@ CLIENTS = 4
 SEED = int(os.environ.get("FREEHOLD_SEED", str(random.randrange(1 << 32))))
 
 
-class Roles:
-    """`freehold controller` and `freehold node` as processes."""
-
-    def __init__(self, home):
-        self.home = home
-        self.binary = os.environ["FREEHOLD"]
-        self.listen = f"127.0.0.1:{free_port()}"
-        self.url = f"http://{self.listen}"
-        self.processes = []
-        self.controller = None
-        self.configuration = self.write(
-            "controller.json",
-            {
-                "listen": self.listen,
-                "public_url": self.url,
-                "store": str(home / "store.sqlite"),
-                "secrets": str(home / "secrets.json"),
-                "bootstrap": {"user": "admin", "pubkey": "ssh-ed25519 AAAA test"},
-                "host_gateways": True,
-            },
-        )
-
-    def write(self, name, document):
-        """Writes a file that only we can read, and gives its path."""
-        path = self.home / name
-        path.write_text(json.dumps(document) if isinstance(document, dict) else document)
-        path.chmod(0o600)
-        return path
-
-    def spawn(self, *arguments):
-        """Starts a role."""
-        log = open(self.home / f"{arguments[0]}.log", "ab")
-        process = subprocess.Popen([self.binary, *map(str, arguments)], stdout=log, stderr=log)
-        self.processes.append(process)
-        return process
-
-    def start_controller(self):
-        """Starts the controller, and returns when it answers."""
-        self.controller = self.spawn("controller", "--config", self.configuration)
-        http = urllib3.PoolManager()
-
-        def is_up():
-            assert self.controller.poll() is None, (self.home / "controller.log").read_text()[-4_000:]
-            try:
-                return http.request("GET", f"{self.url}/api/v1/openapi.json", retries=False).status < 500
-            except urllib3.exceptions.HTTPError:
-                return False
-
-        wait_for("the controller answers", is_up)
-
-    def kill_controller(self):
-        """Kills it, as a power cut would."""
-        self.controller.send_signal(signal.SIGKILL)
-        self.controller.wait()
-
-    def start_node(self, name, agent, key):
-        """Starts a node on a simulated host."""
-        state = self.home / name
-        state.mkdir()
-        configuration = {
-            "agent": agent,
-            "controller": self.url,
-            "key_file": str(self.write(f"{name}.key", key)),
-            "state": str(state),
-        }
-        self.spawn("node", "--simulated", "--config", self.write(f"{name}.json", configuration))
-
-    def stop(self):
-        """Ends all."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            process.wait()
-
-
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
     """A region with three nodes, each a process."""
     roles = Roles(tmp_path_factory.mktemp("crash"))
     roles.start_controller()
-    key = json.loads((roles.home / "secrets.json").read_text())["master_key"]
+    key = roles.master_key
     operator = Client(roles.url, key=key, wait=30)
     region = operator.create_region(region=sdk.Region(name="r", domain="example.org")).id
     zone = operator.create_region_zone(region_id=region, zone=sdk.Zone(name="r-a")).id
@@ -118,7 +39,7 @@ def cloud(tmp_path_factory):
         agent = operator.create_agent(agent=sdk.Agent(name=f"h{number}", type="Kaktus")).id
         operator.set_agent_api_token(agent_id=agent)
         operator.create_zone_kaktus(zone_id=zone, kaktus=sdk.Kaktus(name=f"h{number}", agents=[agent]))
-        roles.start_node(f"h{number}", agent, agent_key(roles, key))
+        roles.start_node(f"h{number}", agent, key_in(roles.mails(None)[-1]))
         agents.append(agent)
     private = operator.create_region_v_net(
         region_id=region, v_net=sdk.VNet(name="p", vlan=0, interface="cr-p", private=True)
@@ -133,13 +54,6 @@ def cloud(tmp_path_factory):
     project = operator.create_project(project=sdk.Project(name="p", teams=[], regions=[region]), subnet_size=22).id
     yield SimpleNamespace(roles=roles, key=key, operator=operator, zone=zone, project=project, subnet=subnet)
     roles.stop()
-
-
-def agent_key(roles, key):
-    """The key that was last put into the outbox."""
-    answer = urllib3.request("GET", f"{roles.url}/api/v1/outbox", headers={"X-API-Key": key})
-    text = answer.json()[-1]["text"]
-    return re.search(r"\b(\w{32,})$", text, re.MULTILINE).group(1)
 
 
 class Load(threading.Thread):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import kowabunga as sdk
 import pytest
 from client import Client, called, operations, refused
-from cloud import wait_for
+from cloud import key_in, wait_for
 
 MIB, GIB = 1 << 20, 1 << 30
 PASSWORD = "fern-rocket-quilt-92-harbour"
@@ -28,11 +28,6 @@ def last_link(story, email, page):
     """The newest mailed link to a page."""
     links = [link for text in story.cloud.mails(email) for link in re.findall(r"https?://\S+", text)]
     return [link for link in links if f"/{page}?" in link][-1]
-
-
-def key_in(text):
-    """The key that a mail hands over."""
-    return re.search(r"^    (\S{32,})$", text, re.MULTILINE).group(1)
 
 
 def test_accounts(story):
