@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -35,6 +36,14 @@ def wait_for(what, condition, patience=PATIENCE):
 def key_in(text):
     """The key or password that a mail hands over."""
     return re.search(r"^    (\S{16,})$", text, re.MULTILINE).group(1)
+
+
+def has_ended(process):
+    """Whether a process is gone, or waits only for whoever started it to notice."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 class Api:
@@ -93,6 +102,12 @@ class Cloud(Api):
         credentials = json.loads((self.home / "credentials.json").read_text())
         self.url = credentials["url"]
         self.master_key = credentials["master_key"]
+
+    def kill(self):
+        """Ends it as a power cut would, controller and node alike."""
+        process = int((self.home / "lock").read_text())
+        os.kill(process, signal.SIGKILL)
+        wait_for("the process is gone", lambda: has_ended(process))
 
     def stop(self):
         """Ends it in order."""

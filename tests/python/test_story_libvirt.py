@@ -3,11 +3,13 @@
 import functools
 import http.server
 import json
+import random
 import secrets
 import shutil
 import socket
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import kowabunga as sdk
@@ -18,6 +20,8 @@ from cloud import wait_for
 MIB, GIB = 1 << 20, 1 << 30
 #: How long a guest may take to boot without hardware acceleration, in seconds.
 BOOT = 240
+#: How often the cloud is killed while it makes and removes machines.
+KILLS = 6
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +155,66 @@ def test_a_restart_of_the_cloud_leaves_it_running(story):
     story.cloud.start()
     wait_for("the node is back", lambda: state(story) == "Running")
     assert answers(story.address)
+
+
+def test_a_kill_leaves_it_running_and_it_is_adopted(story):
+    before = (boots(story), domains(story))
+    story.cloud.kill()
+    assert answers(story.address)
+    story.cloud.start()
+    wait_for("the node is back", lambda: state(story) == "Running")
+    assert answers(story.address)
+    assert (boots(story), domains(story)) == before, "it is the same process, untouched"
+
+
+def domains(story):
+    """Name and libvirt's number of each running machine in this pool; a new start gives a new number."""
+    listed = dict(reversed(line.split()[:2]) for line in virsh("list").splitlines()[2:] if line.strip())
+    ours = {f"fh-{instance}" for instance in story.operator.list_instances()}
+    return {name: number for name, number in listed.items() if name in ours}
+
+
+def create(story, operator, name):
+    """Asks for a machine; gives nothing while no host is there."""
+    compute = sdk.Kompute(name=name, memory=192 * MIB, vcpus=1, disk=GIB, uefi=False)
+    try:
+        made = operator.create_project_zone_kompute(
+            project_id=story.project, zone_id=story.zone, kompute=compute, template_id=story.image
+        )
+    except sdk.exceptions.UnprocessableEntityException as error:
+        assert "offline" in error.data.reason
+        return None
+    return made.id
+
+
+def virsh(*arguments):
+    """What libvirt's own client tells."""
+    command = ["virsh", "-c", "qemu:///system", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_kills_while_machines_come_and_go_leave_nothing(story):
+    operator, chance = Client(story.cloud.url, key=story.cloud.master_key, wait=0), random.Random(58)
+    before, made = (volumes(story), virsh("list", "--all", "--name")), []
+    for number in range(KILLS):
+        made.append(wait_for("the host has dialled in again", lambda: create(story, operator, f"more-{number}")))
+        if number % 2:
+            operator.delete_kompute(kompute_id=made.pop(0))
+        time.sleep(chance.uniform(0.0, 1.0))
+        story.cloud.kill()
+        story.cloud.start()
+    for compute in made:
+        wait_for("it runs", lambda: operator.read_kompute_state(kompute_id=compute).state == "Running", BOOT)
+    assert len(domains(story)) == len(made) + 1
+    for compute in made:
+        story.operator.delete_kompute(kompute_id=compute)
+    wait_for("only the first is left", lambda: len(operator.list_instances()) == 1, BOOT)
+    assert (volumes(story), virsh("list", "--all", "--name")) == before
+
+
+def volumes(story):
+    """Files of the pool."""
+    return sorted(path for path in story.directory.glob("**/*") if path.is_file())
 
 
 def test_everything_goes(story):
