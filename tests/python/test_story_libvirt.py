@@ -85,6 +85,15 @@ def test_the_host_moves_to_a_region_of_its_own(story):
     story.pool = operator.create_region_storage_pool(region_id=story.region, storage_pool=pool).id
 
 
+def test_the_doctor_knows_its_own_cloud(story):
+    listen = story.cloud.url.removeprefix("http://")
+    command = [story.cloud.binary, "doctor", "--json", "--listen", listen, "--home"]
+    for home, expected in (story.cloud.home, "Ok"), (story.cloud.home / "elsewhere", "Failed"):
+        told = subprocess.run([*command, home], capture_output=True, text=True)
+        (check,) = [check for check in json.loads(told.stdout) if check["name"] == f"address {listen}"]
+        assert check["status"].lower() == expected.lower(), check
+
+
 def test_an_image_comes_over_http(story, images):
     operator = story.operator
     image = sdk.Template(name="over-http", os="linux", source=images)
