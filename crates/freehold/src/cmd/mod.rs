@@ -55,7 +55,7 @@ pub(crate) fn run(
         Command::Image(command) => image::run(&command, globals.quiet),
         Command::Store(command) => store::run(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::Client(command) => Ok(freehold_cli::run(&command, globals)?),
     }
 }
