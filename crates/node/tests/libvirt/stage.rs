@@ -183,8 +183,7 @@ impl Stage {
         self.libvirt.ensure_machine(&plan, &mut self.memory).await
     }
 
-    /// As a node does, which tries again what may work later: now and then `swtpm_setup` makes keys that its own
-    /// certificate tool does not take.
+    /// As a node does, which tries again what may work later: `swtpm_setup` was seen to fail once, and its log was lost.
     pub(crate) async fn ensure_with_patience(&mut self) -> MachineDetail {
         let mut attempts = 1;
         loop {
