@@ -39,7 +39,10 @@ pub async fn purge(config: &NodeConfig, host: &Host) -> Result<(), PurgeError> {
             Specification::Image(_)
             | Specification::Volume(_)
             | Specification::Segment(_)
-            | Specification::Machine(_) => None,
+            | Specification::Machine(_)
+            | Specification::Gateway(_)
+            | Specification::Balancer(_)
+            | Specification::DnsZone(_) => None,
         })
         .collect();
     for desired in &objects {
@@ -54,6 +57,9 @@ async fn remove(desired: &Desired, pools: &BTreeMap<Id, Pool>, host: &Host) -> R
     let id = desired.key.id;
     match desired.state.specification() {
         Specification::Machine(machine) => host.machines.remove_machine(id, machine).await,
+        Specification::Gateway(_) => host.services.remove_gateway(id).await,
+        Specification::Balancer(_) => host.services.remove_balancer(id).await,
+        Specification::DnsZone(zone) => host.names.remove_zone(id, zone).await,
         Specification::Segment(segment) => host.network.remove_segment(id, segment).await,
         // Without its pool, nothing is known of where it was.
         Specification::Volume(volume) => match pools.get(&volume.pool) {

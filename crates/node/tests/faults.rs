@@ -67,7 +67,14 @@ async fn a_kill_at_any_call_ends_in_the_same_state() {
     story(&node(&calm, None)).await;
     let expected = calm.world();
     let latency = Duration::from_millis(10);
-    let slow = Latency { pool: latency, image: latency, volume: latency, segment: latency, machine: latency };
+    let slow = Latency {
+        pool: latency,
+        image: latency,
+        volume: latency,
+        segment: latency,
+        machine: latency,
+        service: latency,
+    };
     for number in 1..=expected.calls {
         let state = tempfile::tempdir().unwrap();
         let sim = Sim::new(SimConfig { latency: slow, ..SimConfig::default() });

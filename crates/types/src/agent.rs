@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Id;
 use crate::net::Mac;
 use crate::secret::Secret;
+use crate::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail};
 use crate::wire::{AgentType, OperatingSystem};
 
 /// Path of the WebSocket.
@@ -113,6 +114,9 @@ pub enum ObjectKind {
     Volume,
     Segment,
     Machine,
+    Gateway,
+    Balancer,
+    DnsZone,
 }
 
 impl fmt::Display for ObjectKind {
@@ -123,6 +127,9 @@ impl fmt::Display for ObjectKind {
             Self::Volume => "volume",
             Self::Segment => "segment",
             Self::Machine => "machine",
+            Self::Gateway => "gateway",
+            Self::Balancer => "load balancer",
+            Self::DnsZone => "DNS zone",
         })
     }
 }
@@ -162,6 +169,9 @@ pub enum Specification {
     Volume(Volume),
     Segment(Segment),
     Machine(Box<Machine>),
+    Gateway(Box<Gateway>),
+    Balancer(Box<Balancer>),
+    DnsZone(DnsZone),
 }
 
 /// A storage pool.
@@ -359,6 +369,8 @@ pub enum Detail {
     Image { virtual_size: u64, fetched: u64, total: Option<u64> },
     Volume { bytes: u64 },
     Machine(MachineDetail),
+    Gateway(GatewayDetail),
+    Balancer(BalancerDetail),
 }
 
 /// What a machine is doing. The texts are those of the public contract.

@@ -8,6 +8,7 @@ pub mod error;
 pub mod id;
 pub mod net;
 pub mod secret;
+pub mod service;
 pub mod size;
 pub mod time;
 pub mod wire;

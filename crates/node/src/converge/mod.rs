@@ -110,6 +110,7 @@ impl Converge {
     /// Runs until told to stop, then lets machine work end within a bound.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut events = self.host.machines.events();
+        let mut service_events = self.host.services.events();
         let mut stop = self.stop.clone();
         loop {
             self.pump();
@@ -121,6 +122,7 @@ impl Converge {
                 Some(command) = commands.recv() => self.command(command).await,
                 Some(joined) = self.work.join_next_with_id() => self.collect(joined).await,
                 Some(key) = events.recv() => self.event(key),
+                Some(key) = service_events.recv() => self.event(key),
                 Some(progress) = self.progress.1.recv() => self.progressed(progress),
                 () = tokio::time::sleep_until(deadline) => self.tick(),
             }

@@ -11,6 +11,7 @@ use freehold_types::agent::{
     Desired, Image, Machine, ObjectKey, ObjectKind, Phase, Pool, Segment, Specification, State as Wanted,
     Volume, VolumeContent,
 };
+use freehold_types::service::{Balancer, DnsZone, Gateway, Port};
 
 use crate::ledger::State;
 
@@ -18,7 +19,9 @@ use crate::ledger::State;
 pub(crate) fn needs(specification: &Specification) -> Vec<ObjectKey> {
     let key = |kind, id| ObjectKey { kind, id };
     match specification {
-        Specification::Pool(_) | Specification::Segment(_) => Vec::new(),
+        Specification::Pool(_) | Specification::Segment(_) | Specification::DnsZone(_) => Vec::new(),
+        Specification::Gateway(gateway) => segments(gateway_ports(gateway)),
+        Specification::Balancer(balancer) => segments(std::iter::once(&balancer.private)),
         Specification::Image(image) => vec![key(ObjectKind::Pool, image.pool)],
         Specification::Volume(volume) => {
             let mut needs = vec![key(ObjectKind::Pool, volume.pool)];
@@ -38,6 +41,19 @@ pub(crate) fn needs(specification: &Specification) -> Vec<ObjectKey> {
             needs
         }
     }
+}
+
+fn gateway_ports(gateway: &Gateway) -> impl Iterator<Item = &Port> {
+    let peerings = gateway.peerings.iter().map(|peering| &peering.port);
+    std::iter::once(&gateway.private).chain(&gateway.public).chain(peerings)
+}
+
+fn segments<'a>(ports: impl Iterator<Item = &'a Port>) -> Vec<ObjectKey> {
+    let mut segments: Vec<_> =
+        ports.map(|port| ObjectKey { kind: ObjectKind::Segment, id: port.segment }).collect();
+    segments.sort_unstable();
+    segments.dedup();
+    segments
 }
 
 /// What is known of an object beyond what is desired.
@@ -120,7 +136,12 @@ fn pool_of(specification: &Specification) -> Option<ObjectKey> {
     let id = match specification {
         Specification::Image(image) => image.pool,
         Specification::Volume(volume) => volume.pool,
-        Specification::Pool(_) | Specification::Segment(_) | Specification::Machine(_) => return None,
+        Specification::Pool(_)
+        | Specification::Segment(_)
+        | Specification::Machine(_)
+        | Specification::Gateway(_)
+        | Specification::Balancer(_)
+        | Specification::DnsZone(_) => return None,
     };
     Some(ObjectKey { kind: ObjectKind::Pool, id })
 }
@@ -133,6 +154,9 @@ pub(super) fn describe(desired: &Desired) -> String {
         Specification::Volume(volume) => &volume.name,
         Specification::Segment(segment) => &segment.name,
         Specification::Machine(machine) => &machine.name,
+        Specification::Gateway(gateway) => &gateway.name,
+        Specification::Balancer(balancer) => &balancer.name,
+        Specification::DnsZone(zone) => &zone.domain,
     };
     format!("{} `{name}` ({})", desired.key.kind, desired.key.id)
 }
@@ -159,6 +183,13 @@ pub(super) enum On {
         disks: Vec<Disk>,
         bridges: Vec<String>,
     },
+    Gateway {
+        segments: Vec<Arc<Desired>>,
+    },
+    Balancer {
+        segments: Vec<Arc<Desired>>,
+    },
+    DnsZone,
     /// Nothing is done, a machine that must wait is only looked at.
     Look,
 }
@@ -185,6 +216,13 @@ pub(super) fn job(state: &State, desired: &Arc<Desired>) -> Result<Job, String> 
             Wanted::Present(_) => present_machine(state, machine)?,
             Wanted::Absent(_) => On::Machine { disks: Vec::new(), bridges: Vec::new() },
         },
+        (ObjectKind::Gateway, Specification::Gateway(_)) => {
+            On::Gateway { segments: present_segments(state, desired)? }
+        }
+        (ObjectKind::Balancer, Specification::Balancer(_)) => {
+            On::Balancer { segments: present_segments(state, desired)? }
+        }
+        (ObjectKind::DnsZone, Specification::DnsZone(_)) => On::DnsZone,
         (kind, _) => {
             return Err(format!(
                 "{} is not specified as a {kind}; this is a fault of the controller",
@@ -209,6 +247,12 @@ fn present_machine(state: &State, machine: &Machine) -> Result<On, String> {
         disks: disks.collect::<Result<_, String>>()?,
         bridges: bridges.collect::<Result<_, String>>()?,
     })
+}
+
+/// The segments that a service is in; none are needed to remove it.
+fn present_segments(state: &State, desired: &Desired) -> Result<Vec<Arc<Desired>>, String> {
+    let Wanted::Present(specification) = &desired.state else { return Ok(Vec::new()) };
+    needs(specification).into_iter().map(|need| find(state, need.kind, need.id)).collect()
 }
 
 fn pool(state: &State, id: Id) -> Result<Arc<Desired>, String> {
@@ -241,6 +285,9 @@ specification_of! {
     volume_of: Volume => Volume,
     segment_of: Segment => Segment,
     machine_of: Machine => Machine,
+    gateway_of: Gateway => Gateway,
+    balancer_of: Balancer => Balancer,
+    zone_of: DnsZone => DnsZone,
 }
 
 #[cfg(test)]

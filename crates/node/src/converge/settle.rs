@@ -175,7 +175,13 @@ impl Converge {
         }
         let pool = match &job.on {
             On::Image { pool } | On::Volume { pool } => Some(pool.key),
-            On::Pool | On::Segment | On::Machine { .. } | On::Look => None,
+            On::Pool
+            | On::Segment
+            | On::Machine { .. }
+            | On::Gateway { .. }
+            | On::Balancer { .. }
+            | On::DnsZone
+            | On::Look => None,
         };
         if let Some(object) = self.objects.get_mut(&key) {
             object.succeeded();

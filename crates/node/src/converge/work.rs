@@ -1,12 +1,18 @@
 //! One call of the host for one object.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_types::agent::{Detail, ObjectKey, State as Wanted};
+use freehold_types::Id;
+use freehold_types::agent::{Desired, Detail, ObjectKey, Segment, State as Wanted};
 use tokio::sync::{mpsc, watch};
 
-use super::plan::{Disk, Job, On, image_of, machine_of, pool_specification, segment_of, volume_of};
-use crate::host::{Host, HostError, MachineMemory, MachinePlan};
+use super::plan::{
+    Disk, Job, On, balancer_of, gateway_of, image_of, machine_of, pool_specification, segment_of, volume_of,
+    zone_of,
+};
+use crate::host::{Host, HostError, MachineMemory, MachinePlan, ServicePlan};
 
 /// How often the progress of a fetch is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -101,9 +107,41 @@ async fn call(
             }
             machines.remove_machine(id, machine).await?;
         }
+        On::Gateway { segments } => {
+            let service = gateway_of(desired).map_err(HostError::Refused)?;
+            if present {
+                let plan = ServicePlan { id, service, segments: by_id(segments)? };
+                return host.services.ensure_gateway(&plan).await.map(|detail| Some(Detail::Gateway(detail)));
+            }
+            host.services.remove_gateway(id).await?;
+        }
+        On::Balancer { segments } => {
+            let service = balancer_of(desired).map_err(HostError::Refused)?;
+            if present {
+                let plan = ServicePlan { id, service, segments: by_id(segments)? };
+                let detail = host.services.ensure_balancer(&plan).await?;
+                return Ok(Some(Detail::Balancer(detail)));
+            }
+            host.services.remove_balancer(id).await?;
+        }
+        On::DnsZone => {
+            let zone = zone_of(desired).map_err(HostError::Refused)?;
+            if present {
+                host.names.ensure_zone(id, zone).await?;
+            } else {
+                host.names.remove_zone(id, zone).await?;
+            }
+        }
         On::Look => return Ok(machines.observe_machine(id).await?.map(Detail::Machine)),
     }
     Ok(None)
+}
+
+fn by_id(segments: &[Arc<Desired>]) -> Result<BTreeMap<Id, &Segment>, HostError> {
+    segments
+        .iter()
+        .map(|desired| Ok((desired.key.id, segment_of(desired).map_err(HostError::Refused)?)))
+        .collect()
 }
 
 type PlannedDisk<'a> = (

@@ -9,16 +9,20 @@
 //! goes on. Errors say what to do about them.
 
 pub mod machines;
+pub mod names;
 pub mod network;
 pub mod seed;
+pub mod services;
 pub mod sim;
 pub mod storage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::{Detail, Facts, Image, Machine, MachineDetail, ObjectKey, Pool, Segment, Volume};
+use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail};
 use tokio::sync::{mpsc, watch};
 
 /// The subsystems of one host.
@@ -27,6 +31,8 @@ pub struct Host {
     pub storage: Arc<dyn Storage>,
     pub network: Arc<dyn Network>,
     pub machines: Arc<dyn Machines>,
+    pub services: Arc<dyn Services>,
+    pub names: Arc<dyn Names>,
 }
 
 impl std::fmt::Debug for Host {
@@ -123,4 +129,34 @@ pub trait Machines: Send + Sync {
 
     /// Keys of objects whose observed state changed by itself (libvirt's events). Called once.
     fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey>;
+}
+
+/// A service with the segments that its ports are in, by their ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServicePlan<'a, S> {
+    pub id: Id,
+    pub service: &'a S,
+    pub segments: BTreeMap<Id, &'a Segment>,
+}
+
+/// Network services: namespaces with daemons in them. What runs goes on when the node stops.
+#[async_trait]
+pub trait Services: Send + Sync {
+    /// Makes the gateway, or changes it: as one step for its rules, without cutting what is connected.
+    async fn ensure_gateway(&self, plan: &ServicePlan<'_, Gateway>) -> Result<GatewayDetail, HostError>;
+    async fn remove_gateway(&self, id: Id) -> Result<(), HostError>;
+
+    /// Makes the balancer, or changes it without cutting what is connected.
+    async fn ensure_balancer(&self, plan: &ServicePlan<'_, Balancer>) -> Result<BalancerDetail, HostError>;
+    async fn remove_balancer(&self, id: Id) -> Result<(), HostError>;
+
+    /// Keys of services whose observed state changed by itself. Called once.
+    fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey>;
+}
+
+/// Names: what a DNS server of this host answers for.
+#[async_trait]
+pub trait Names: Send + Sync {
+    async fn ensure_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
+    async fn remove_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
 }

@@ -261,7 +261,10 @@ fn first_memory(desired: &Desired) -> MachineMemory {
         Specification::Pool(_)
         | Specification::Image(_)
         | Specification::Volume(_)
-        | Specification::Segment(_) => MachineMemory::default(),
+        | Specification::Segment(_)
+        | Specification::Gateway(_)
+        | Specification::Balancer(_)
+        | Specification::DnsZone(_) => MachineMemory::default(),
     }
 }
 

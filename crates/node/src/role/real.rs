@@ -6,7 +6,9 @@ use super::{Node, NodeError};
 use crate::config::NodeConfig;
 use crate::host::Host;
 use crate::host::machines::{Libvirt, LibvirtConfig};
+use crate::host::names::NoNames;
 use crate::host::network::{self, Netlink, NetworkConfig};
+use crate::host::services::{NetworkServices, ServicesConfig};
 use crate::host::storage::{LocalStorage, StorageConfig};
 
 /// Runs the node of this host until `shutdown` completes, as [`Node::run`] does.
@@ -56,7 +58,15 @@ pub async fn real_host(config: &NodeConfig) -> Result<Host, NodeError> {
         address: config.address,
         namespace: None,
     });
-    Ok(Host { storage: Arc::new(storage), network: Arc::new(network), machines: Arc::new(machines) })
+    let services =
+        NetworkServices::new(ServicesConfig { state: config.state.join("services"), namespace: None });
+    Ok(Host {
+        storage: Arc::new(storage),
+        network: Arc::new(network),
+        machines: Arc::new(machines),
+        services: Arc::new(services),
+        names: Arc::new(NoNames),
+    })
 }
 
 /// What of the kernel's abilities serves here: a VLAN needs an interface that carries it.

@@ -4,7 +4,10 @@
 //! wire. Requests are strict: an unknown field is refused; read-only fields are accepted and ignored,
 //! since clients send them back.
 
+mod balancer;
 mod compute;
+mod edge;
+mod gateway;
 mod identity;
 mod location;
 mod network;
@@ -13,7 +16,10 @@ mod storage;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
+pub use balancer::*;
 pub use compute::*;
+pub use edge::*;
+pub use gateway::*;
 pub use identity::*;
 pub use location::*;
 pub use network::*;

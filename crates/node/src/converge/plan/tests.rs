@@ -153,7 +153,12 @@ proptest! {
             let number = object.key.id.as_bytes()[11];
             let goes = match object.key.kind {
                 ObjectKind::Machine | ObjectKind::Volume => gone[usize::from(number)],
-                ObjectKind::Pool | ObjectKind::Image | ObjectKind::Segment => last,
+                ObjectKind::Pool
+                | ObjectKind::Image
+                | ObjectKind::Segment
+                | ObjectKind::Gateway
+                | ObjectKind::Balancer
+                | ObjectKind::DnsZone => last,
             };
             if goes {
                 *object = absent(vec![object.clone()]).remove(0);

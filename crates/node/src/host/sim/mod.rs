@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use freehold_types::Id;
 use freehold_types::agent::{Facts, Image, ObjectKey, ObjectKind, Pool, Segment, Volume};
+use freehold_types::service::{Balancer, DnsZone, Gateway};
 use freehold_types::size::GIB;
 use tokio::sync::mpsc;
 
@@ -20,6 +21,7 @@ use super::{Host, HostError};
 mod faults;
 mod machines;
 mod network;
+mod services;
 mod storage;
 
 use faults::Faults;
@@ -49,6 +51,7 @@ pub struct Latency {
     pub volume: Duration,
     pub segment: Duration,
     pub machine: Duration,
+    pub service: Duration,
 }
 
 impl Default for SimConfig {
@@ -100,6 +103,9 @@ pub struct World {
     pub volumes: BTreeMap<Id, Volume>,
     pub segments: BTreeMap<Id, Segment>,
     pub domains: BTreeMap<Id, Domain>,
+    pub gateways: BTreeMap<Id, Gateway>,
+    pub balancers: BTreeMap<Id, Balancer>,
+    pub zones: BTreeMap<Id, DnsZone>,
     /// Calls that came in the wrong order.
     pub violations: Vec<String>,
     /// How many calls there were.
@@ -128,6 +134,15 @@ impl World {
         }
         for (id, domain) in &self.domains {
             let _ = writeln!(text, "domain {id} {} {:?} {:?}", domain.name, domain.life, domain.hardware);
+        }
+        for (id, gateway) in &self.gateways {
+            let _ = writeln!(text, "gateway {id} {}", gateway.name);
+        }
+        for (id, balancer) in &self.balancers {
+            let _ = writeln!(text, "load balancer {id} {}", balancer.name);
+        }
+        for (id, zone) in &self.zones {
+            let _ = writeln!(text, "DNS zone {id} {} {}", zone.domain, zone.names.len());
         }
         text
     }
@@ -163,7 +178,13 @@ impl Sim {
     /// The host's subsystems, for a node.
     pub fn host(&self) -> Host {
         let this = Arc::new(self.clone());
-        Host { storage: this.clone(), network: this.clone(), machines: this }
+        Host {
+            storage: this.clone(),
+            network: this.clone(),
+            machines: this.clone(),
+            services: this.clone(),
+            names: this,
+        }
     }
 
     /// What exists now.
@@ -217,6 +238,8 @@ impl Sim {
         let mut state = self.state();
         state.events = None;
         state.world.segments.clear();
+        state.world.gateways.clear();
+        state.world.balancers.clear();
         for domain in state.world.domains.values_mut() {
             domain.cut();
         }
@@ -285,6 +308,7 @@ impl Sim {
             ObjectKind::Volume => latency.volume,
             ObjectKind::Segment => latency.segment,
             ObjectKind::Machine => latency.machine,
+            ObjectKind::Gateway | ObjectKind::Balancer | ObjectKind::DnsZone => latency.service,
         }
     }
 
