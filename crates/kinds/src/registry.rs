@@ -7,8 +7,8 @@ use freehold_web::openapi::{SchemaOf, schema_of};
 use crate::kind::{Kind, Scope};
 use crate::route::Row;
 use crate::{
-    adapter, agent, antiaffinity, compute, hypervisor, image, instance, mail, network, pool, project, region,
-    session, subnet, team, token, user, volume, zone,
+    adapter, agent, antiaffinity, compute, domain, edge, hypervisor, image, instance, mail, network, pool,
+    project, record, region, session, subnet, team, token, user, volume, zone,
 };
 
 /// Makes the public form of an object.
@@ -81,6 +81,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<region::Region>(region::ROWS),
     Entry::public::<zone::Zone>(zone::ROWS),
     Entry::public::<hypervisor::Hypervisor>(hypervisor::ROWS),
+    Entry::public::<edge::Edge>(edge::ROWS),
+    Entry::internal::<domain::Domain>(&[]),
+    Entry::public::<record::Record>(record::ROWS),
     Entry::public::<network::Network>(network::ROWS),
     Entry::public::<subnet::Subnet>(subnet::ROWS),
     Entry::public::<adapter::Adapter>(adapter::ROWS),

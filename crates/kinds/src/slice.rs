@@ -8,6 +8,8 @@ use freehold_types::agent::{Desired, ObjectKind, Observed, Phase};
 
 use crate::adapter::Adapter;
 use crate::agent::Agent;
+use crate::domain::{self, Domain};
+use crate::edge::Edge;
 use crate::environment::Environment;
 use crate::hypervisor::Hypervisor;
 use crate::image::Image;
@@ -16,6 +18,7 @@ use crate::network::Network;
 use crate::placed::{self, NodeState, Row};
 use crate::pool::Pool;
 use crate::project::Project;
+use crate::record::Record;
 use crate::region::Region;
 use crate::subnet::Subnet;
 use crate::volume::Volume;
@@ -42,6 +45,9 @@ pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<De
             objects.extend(placed::desired(instance, agent, snapshot, environment));
         }
     }
+    for domain in snapshot.all::<Domain>() {
+        objects.extend(placed::desired(domain, agent, snapshot, environment));
+    }
     objects
 }
 
@@ -52,6 +58,7 @@ const ROWS: &[Row] = &[
     Row::of::<Volume>(),
     Row::of::<Network>(),
     Row::of::<Instance>(),
+    Row::of::<Domain>(),
 ];
 
 /// The row of a kind; `None` for kinds that nodes do not know.
@@ -91,12 +98,22 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
             let networks = objects.filter_map(|object| object.downcast::<Instance>()).flat_map(|instance| {
                 instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
             });
-            std::iter::once(change.key).chain(networks).collect()
+            let objects = change.before.iter().chain(&change.after);
+            let domains = objects
+                .filter_map(|object| object.downcast::<Instance>())
+                .filter_map(|instance| domain::of(instance.spec.project, snapshot));
+            std::iter::once(change.key).chain(networks).chain(domains).collect()
         }
         Pool::KIND => {
             std::iter::once(change.key).chain(snapshot.referrers::<Image>(id).map(Object::key)).collect()
         }
-        Image::KIND | Volume::KIND => vec![change.key],
+        Image::KIND | Volume::KIND | Domain::KIND => vec![change.key],
+        Record::KIND => {
+            let objects = change.before.iter().chain(&change.after);
+            let records = objects.filter_map(|object| object.downcast::<Record>());
+            records.filter_map(|record| domain::of(record.spec.parent.id(), snapshot)).collect()
+        }
+        Edge::KIND => snapshot.all::<Domain>().map(Object::key).collect(),
         Network::KIND => {
             let subnets = snapshot.referrers::<Subnet>(id);
             let adapters = subnets.flat_map(|subnet| snapshot.referrers::<Adapter>(subnet.id()));
@@ -111,7 +128,11 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
             let adapters = snapshot.referrers::<Adapter>(id);
             network.into_iter().chain(adapters.flat_map(|adapter| instances_of(adapter.id()))).collect()
         }
-        Adapter::KIND => instances_of(id).into_iter().chain(network_of(id, snapshot)).collect(),
+        Adapter::KIND => {
+            let machines = snapshot.referrers::<Instance>(id);
+            let domains = machines.filter_map(|machine| domain::of(machine.spec.project, snapshot));
+            instances_of(id).into_iter().chain(network_of(id, snapshot)).chain(domains).collect()
+        }
         // Peers reach each other by the addresses that nodes tell.
         Agent::KIND => snapshot.all::<Network>().map(Object::key).collect(),
         // Their names are in the seeds of machines.

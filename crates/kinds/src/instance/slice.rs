@@ -107,6 +107,11 @@ pub(super) fn local_address(cards: &[Card<'_>]) -> Option<Ipv4Addr> {
     cards.iter().find(|card| card.network.spec.private)?.adapter.spec.addresses.first().copied()
 }
 
+/// The private address that an instance is known by.
+pub(crate) fn local_address_of(spec: &Instance, snapshot: &Snapshot) -> Option<Ipv4Addr> {
+    local_address(&cards(spec, snapshot))
+}
+
 /// The seed; what goes needs none, so that a template that does not render keeps nothing from going.
 fn seed(
     object: &Object<Instance>,
