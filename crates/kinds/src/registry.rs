@@ -7,8 +7,8 @@ use freehold_web::openapi::{SchemaOf, schema_of};
 use crate::kind::{Kind, Scope};
 use crate::route::Row;
 use crate::{
-    adapter, agent, antiaffinity, compute, domain, edge, hypervisor, image, instance, mail, network, pool,
-    project, record, region, session, subnet, team, token, user, volume, zone,
+    adapter, agent, antiaffinity, balancer, compute, domain, edge, gateway, hypervisor, image, instance,
+    ipsec, mail, network, pool, project, record, region, session, subnet, team, token, user, volume, zone,
 };
 
 /// Makes the public form of an object.
@@ -94,6 +94,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<instance::Instance>(instance::ROWS),
     Entry::public::<compute::Compute>(compute::ROWS),
     Entry::public::<antiaffinity::Group>(antiaffinity::ROWS),
+    Entry::public::<gateway::Gateway>(gateway::ROWS),
+    Entry::public::<ipsec::Connection>(ipsec::ROWS),
+    Entry::public::<balancer::Balancer>(balancer::ROWS),
 ];
 
 /// The store's registry of all kinds.
@@ -116,8 +119,11 @@ pub fn by_parameter(parameter: &str) -> Option<&'static Entry> {
 pub fn by_list(path: &str) -> Option<&'static Entry> {
     let (_, last) = path.rsplit_once('/')?;
     ENTRIES.iter().find(|entry| {
-        let plural = entry.parameter.strip_suffix("Id").and_then(|one| last.strip_prefix(one));
-        matches!(plural, Some("" | "s" | "es"))
+        let one = entry.parameter.strip_suffix("Id");
+        let plural = one.and_then(|one| last.strip_prefix(one));
+        // Children may be named without their parent: `/kawaii/{kawaiiId}/ipsec`.
+        let child = one.is_some_and(|one| one.to_ascii_lowercase().ends_with(last));
+        matches!(plural, Some("" | "s" | "es")) || child
     })
 }
 

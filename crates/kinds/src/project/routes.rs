@@ -96,7 +96,6 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         subnet_size,
         subnets: BTreeMap::new(),
         zone_gateways: BTreeMap::new(),
-        vrrp_ids: Vec::new(),
     };
     check(&project)?;
     let id = Id::generate();
