@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod election;
+pub mod metadata;
 pub mod plan;
 mod routes;
 mod seed;

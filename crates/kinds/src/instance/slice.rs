@@ -7,8 +7,8 @@ use freehold_types::Id;
 use freehold_types::agent::{Machine, Nic, ObjectKind, Seed, Specification};
 use freehold_types::wire::{OperatingSystem, VolumeType};
 
-use super::Instance;
 use super::seed::{self, Interface, Route, Variables};
+use super::{Instance, metadata};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::gateway::Gateway;
@@ -151,7 +151,9 @@ fn variables(
         service_user_key: project.spec.bootstrap_pubkey.clone(),
         region: snapshot.get::<Region>(spec.region)?.spec.name.clone(),
         zone: snapshot.get::<Zone>(spec.zone)?.spec.name.clone(),
-        metadata_endpoint: format!("{}/latest/meta-data", environment.public_url),
+        metadata_endpoint: format!("{}{}", environment.public_url, metadata::PATH),
+        metadata_token: metadata::token(object.id(), environment).into_inner(),
+        metadata_script: seed::METADATA_SCRIPT,
         local_ip: local_address(cards),
         interfaces,
     })
