@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::World;
 
-fn endpoint(name: &str, port: u16, hosts: Value) -> Value {
+fn endpoint(name: &str, port: u16, hosts: &Value) -> Value {
     json!({ "name": name, "port": port, "protocol": "tcp", "backends": { "hosts": hosts, "port": 8080 } })
 }
 
 fn on(world: &World, agent: Id) -> Option<node::Balancer> {
     world.desired(agent).into_iter().find_map(|desired| match desired.state {
         State::Present(Specification::Balancer(balancer)) => Some(*balancer),
-        _ => None,
+        State::Present(_) | State::Absent(_) => None,
     })
 }
 
@@ -26,7 +26,7 @@ fn a_balancer_is_made_read_changed_and_removed() {
     let site = world.site("eu");
     let (second, _) = world.host(site.zone, "eu-a2");
     let project = world.project("shop", [], [site.region]);
-    let web = endpoint("web", 80, json!(["10.1.0.20", "10.1.0.21"]));
+    let web = endpoint("web", 80, &json!(["10.1.0.20", "10.1.0.21"]));
     let call = world.call("create_project_region_konvey").to([project, site.region]);
     let made = call.body(json!({ "name": "front", "endpoints": [web] })).ok();
     let expected = json!({
@@ -63,7 +63,7 @@ fn a_balancer_of_a_zone_stays_there() {
     let (other, _) = world.host(zone, "eu-b1");
     let project = world.project("shop", [], [site.region]);
     let call = world.call("create_project_zone_konvey").to([project, zone]);
-    let made = call.body(json!({ "endpoints": [endpoint("web", 80, json!(["10.1.0.20"]))] })).ok();
+    let made = call.body(json!({ "endpoints": [endpoint("web", 80, &json!(["10.1.0.20"]))] })).ok();
     // Named after its project; one host only, though it would have two.
     assert_eq!((&made["name"], &made["failover"]), (&json!("shop"), &json!(true)));
     assert!(on(&world, other).unwrap().peers.is_empty() && on(&world, site.agent).is_none());
@@ -83,14 +83,14 @@ fn endpoints_are_checked() {
         let call = world.call("create_project_region_konvey").to([project, site.region]);
         call.body(json!({ "name": "front", "endpoints": endpoints })).refused(status)
     };
-    let web = |hosts: Value| endpoint("web", 80, hosts);
+    let web = |hosts: Value| endpoint("web", 80, &hosts);
     assert!(refused(400, json!([web(json!([]))])).contains("endpoints[0].backends.hosts"));
     assert!(refused(422, json!([web(json!(["web1"]))])).contains("`web1`"));
     assert!(refused(422, json!([web(json!(["127.0.0.1"]))])).contains("127.0.0.1"));
     assert!(refused(422, json!([web(json!(["10.1.0.20", "10.1.0.20"]))])).contains("twice"));
-    refused(400, json!([endpoint("web", 0, json!(["10.1.0.20"]))]));
-    refused(422, json!([endpoint("a b", 80, json!(["10.1.0.20"]))]));
+    refused(400, json!([endpoint("web", 0, &json!(["10.1.0.20"]))]));
+    refused(422, json!([endpoint("a b", 80, &json!(["10.1.0.20"]))]));
     let good = || json!(["10.1.0.20"]);
-    assert!(refused(422, json!([web(good()), endpoint("WEB", 81, good())])).contains("`WEB`"));
-    assert!(refused(422, json!([web(good()), endpoint("b", 80, good())])).contains("`web` already"));
+    assert!(refused(422, json!([web(good()), endpoint("WEB", 81, &good())])).contains("`WEB`"));
+    assert!(refused(422, json!([web(good()), endpoint("b", 80, &good())])).contains("`web` already"));
 }

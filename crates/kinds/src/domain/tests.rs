@@ -26,7 +26,7 @@ fn names(world: &World, edge: Id, domain: &str) -> Option<Vec<String>> {
     };
     world.desired(edge).iter().find_map(|desired: &Desired| match &desired.state {
         State::Present(Specification::DnsZone(zone)) if zone.domain == domain => Some(shown(zone)),
-        _ => None,
+        State::Present(_) | State::Absent(_) => None,
     })
 }
 
@@ -45,7 +45,7 @@ fn an_edge_answers_for_machines_and_records() {
     let call = world.call("create_project_zone_kompute").query("public=true").to([shop, site.zone]);
     let made = call.body(body).ok();
     record(&world, shop, "api", "10.9.9.9");
-    let expected = [format!("api [10.9.9.9]"), format!("web [{}]", made["ip"].as_str().unwrap())];
+    let expected = ["api [10.9.9.9]".to_owned(), format!("web [{}]", made["ip"].as_str().unwrap())];
     assert_eq!(names(&world, edge, "shop.example.org").unwrap(), expected);
     let compute: Id = made["id"].as_str().unwrap().parse().unwrap();
     world.call("delete_kompute").to([compute]).ok();

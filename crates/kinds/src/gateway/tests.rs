@@ -50,7 +50,7 @@ impl Setting {
     fn on(&self, agent: Id) -> Option<node::Gateway> {
         self.world.desired(agent).into_iter().find_map(|desired| match desired.state {
             State::Present(Specification::Gateway(gateway)) => Some(*gateway),
-            _ => None,
+            State::Present(_) | State::Absent(_) => None,
         })
     }
 
@@ -254,7 +254,7 @@ fn a_region_without_a_public_network_has_a_private_gateway() {
     let priority = |agent: Id| {
         world.desired(agent).into_iter().find_map(|desired| match desired.state {
             State::Present(Specification::Gateway(gateway)) => Some(gateway.pairs[0].priority),
-            _ => None,
+            State::Present(_) | State::Absent(_) => None,
         })
     };
     assert_eq!(BTreeSet::from([priority(one), priority(two)]), BTreeSet::from([Some(120), Some(150)]));

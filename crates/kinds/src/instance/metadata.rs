@@ -87,15 +87,20 @@ pub fn answer(question: &Question<'_>, snapshot: &Snapshot, environment: &Enviro
 fn leaf(document: &Map<String, Value>, path: &str) -> Option<String> {
     let path = path.trim_matches('/');
     if path.is_empty() {
-        return Some(document.keys().map(|key| format!("{key}\n")).collect());
+        return Some(lines(document.keys().map(String::as_str)));
     }
     match document.get(path)? {
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => {
-            Some(items.iter().filter_map(Value::as_str).map(|item| format!("{item}\n")).collect())
+        Value::Array(items) => Some(lines(items.iter().filter_map(Value::as_str))),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+            Some(other.to_string())
         }
-        other => Some(other.to_string()),
     }
+}
+
+/// Texts, each on a line of its own.
+fn lines<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.flat_map(|text| [text, "\n"]).collect()
 }
 
 /// Everything that a machine may know.

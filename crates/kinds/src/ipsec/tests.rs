@@ -12,7 +12,7 @@ fn body() -> Value {
     })
 }
 
-fn with(changes: Value) -> Value {
+fn with(changes: &Value) -> Value {
     let mut body = body();
     body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     body
@@ -53,7 +53,7 @@ fn a_connection_is_made_read_changed_and_removed() {
 fn a_connection_is_checked() {
     let world = World::new();
     let gateway = gateway(&world, "eu");
-    let create = |changes: Value| world.call("create_kawaii_ip_sec").to([gateway]).body(with(changes));
+    let create = |changes: Value| world.call("create_kawaii_ip_sec").to([gateway]).body(with(&changes));
     for (status, field, bad) in [
         (400, "", json!({ "name": "" })),
         (422, "remote_ip", json!({ "remote_ip": "office.example.org" })),

@@ -10,7 +10,7 @@ fn project(world: &World, name: &str, domain: &str, region: Id) -> Id {
     world.call("create_project").query("subnetSize=24").body(body).id()
 }
 
-fn create(world: &World, project: Id, name: &str, addresses: Value) -> Result<Id, String> {
+fn create(world: &World, project: Id, name: &str, addresses: &Value) -> Result<Id, String> {
     let body = json!({ "name": name, "addresses": addresses });
     let answer = world.call("create_project_dns_record").to([project]).body(body).send();
     answer
@@ -22,7 +22,7 @@ fn create(world: &World, project: Id, name: &str, addresses: Value) -> Result<Id
 fn a_record_is_made_read_changed_and_removed() {
     let world = World::new();
     let project = project(&world, "shop", "shop.example.org", world.site("eu").region);
-    let id = create(&world, project, "www", json!(["10.0.0.7", "2001:db8::7"])).unwrap();
+    let id = create(&world, project, "www", &json!(["10.0.0.7", "2001:db8::7"])).unwrap();
     let shown = json!({
         "id": id, "name": "www", "domain": "shop.example.org", "addresses": ["10.0.0.7", "2001:db8::7"],
     });
@@ -43,7 +43,7 @@ fn a_record_is_checked() {
     let world = World::new();
     let region = world.site("eu").region;
     let project = project(&world, "shop", "shop.example.org", region);
-    let refused = |name: &str, addresses: Value| create(&world, project, name, addresses).unwrap_err();
+    let refused = |name: &str, addresses: Value| create(&world, project, name, &addresses).unwrap_err();
     assert!(refused("", json!(["10.0.0.7"])).starts_with("400"));
     assert!(refused("www", json!([])).starts_with("400"));
     for bad in ["a b", "-a", "a..b", "*", &"a".repeat(64)] {
@@ -54,9 +54,9 @@ fn a_record_is_checked() {
     assert!(refused("www", json!(["10.0.0.7", "10.0.0.7"])).contains("twice"));
     assert!(refused("www", json!(vec!["10.0.0.7"; 65])).contains("64"));
     let without = world.project("bare", [], []);
-    assert!(create(&world, without, "www", json!(["10.0.0.7"])).unwrap_err().contains("no DNS domain"));
-    create(&world, project, "@", json!(["10.0.0.7"])).unwrap();
-    create(&world, project, "a.b", json!(["10.0.0.7"])).unwrap();
+    assert!(create(&world, without, "www", &json!(["10.0.0.7"])).unwrap_err().contains("no DNS domain"));
+    create(&world, project, "@", &json!(["10.0.0.7"])).unwrap();
+    create(&world, project, "a.b", &json!(["10.0.0.7"])).unwrap();
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn a_name_of_a_domain_is_given_once() {
     let world = World::new();
     let site = world.site("eu");
     let shop = project(&world, "shop", "example.org", site.region);
-    let www = create(&world, shop, "www", json!(["10.0.0.7"])).unwrap();
-    assert!(create(&world, shop, "WWW", json!(["10.0.0.8"])).unwrap_err().starts_with("409"));
+    let www = create(&world, shop, "www", &json!(["10.0.0.7"])).unwrap();
+    assert!(create(&world, shop, "WWW", &json!(["10.0.0.8"])).unwrap_err().starts_with("409"));
     let body = json!({ "name": "db", "vcpus": 1, "memory": GIB, "disk": 4 * GIB });
     world.call("create_project_zone_kompute").to([shop, site.zone]).body(body).ok();
-    assert!(create(&world, shop, "db", json!(["10.0.0.8"])).unwrap_err().contains("instance `db`"));
+    assert!(create(&world, shop, "db", &json!(["10.0.0.8"])).unwrap_err().contains("instance `db`"));
     world.call("update_dns_record").to([www]).body(json!({ "name": "db" })).refused(409);
     let body = json!({ "name": "www", "vcpus": 1, "memory": GIB, "disk": 4 * GIB });
     let reason = world.call("create_project_zone_kompute").to([shop, site.zone]).body(body).refused(409);
