@@ -152,6 +152,8 @@ pub struct Lease {
     pub mac: Mac,
     pub address: Ipv4Addr,
     pub host: String,
+    /// The private virtual address of its zone.
+    pub router: Ipv4Addr,
 }
 
 /// One instance of a project's load balancer: a network namespace with a proxy.

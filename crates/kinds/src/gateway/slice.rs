@@ -47,7 +47,7 @@ impl Placed for Gateway {
             firewall: spec::firewall(&gateway.firewall).ok()?,
             forwards: spec::forwards(&gateway.dnat, private.cidr).ok()?,
             tunnels: connections.filter_map(|connection| tunnel(connection, private)).collect(),
-            leases: leases(gateway.private_subnet, snapshot),
+            leases: leases(gateway, snapshot),
             resolvers: service::resolvers(gateway.region, snapshot),
             domain: project.domain.clone(),
         })))
@@ -101,14 +101,16 @@ fn tunnel(connection: &Object<Connection>, private: &Subnet) -> Option<Tunnel> {
     ipsec::tunnel(connection, private.cidr)
 }
 
-/// The machines of a subnet, each with its first address.
-fn leases(subnet: Id, snapshot: &Snapshot) -> Vec<Lease> {
+/// The machines of the private subnet, each with its first address and the gateway of its zone.
+fn leases(gateway: &Gateway, snapshot: &Snapshot) -> Vec<Lease> {
     let mut leases: Vec<Lease> = snapshot
-        .referrers::<Adapter>(subnet)
+        .referrers::<Adapter>(gateway.private_subnet)
         .filter_map(|adapter| {
             let address = *adapter.spec.addresses.first()?;
             let machine = snapshot.referrers::<Instance>(adapter.id()).next()?;
-            Some(Lease { mac: adapter.spec.mac, address, host: machine.spec.name.clone() })
+            let pair = gateway.pairs.iter().find(|pair| pair.zone == machine.spec.zone)?;
+            let (mac, host, router) = (adapter.spec.mac, machine.spec.name.clone(), pair.private);
+            Some(Lease { mac, address, host, router })
         })
         .collect();
     leases.sort_by_key(|lease| lease.address);
