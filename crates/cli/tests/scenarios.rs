@@ -172,6 +172,7 @@ fn scenarios() {
         filters => vec![
             (r"\b[0-9a-f]{24}\b", "[ID]"),
             (r"\d+ ms", "[TIME]"),
+            (r"made \d{4}-\d\d-\d\d", "made [DAY]"),
             (r"Revision:    \d+", "Revision:    [NUMBER]"),
             (r"127\.0\.0\.1-\d+", "127.0.0.1-[PORT]"),
             (r"http://127\.0\.0\.1:\d+", "[URL]"),
