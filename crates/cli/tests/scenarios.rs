@@ -1,10 +1,11 @@
 //! Whole command lines against a real controller with a node on a simulated host.
 //!
 //! A scenario is a text file below `scenarios/`, its expected output a snapshot beside it; a new case
-//! needs no Rust. Each line is a command line without `freehold`; `<<< TEXT` gives it standard input,
-//! `#` begins a comment. `{here}` is the folder of the scenarios, `{port}` the controller's port. `!` begins
-//! something that happens outside: `! machine NAME in ZONE` connects a machine, with an agent and a
-//! hypervisor of that name; `! follow the link` opens the page that the last mail leads to.
+//! needs no Rust. Each line is a command line without `freehold`, a word with blanks in single quotes;
+//! `<<< TEXT` gives it standard input, `#` begins a comment. `{here}` is the folder of the scenarios,
+//! `{port}` the controller's port. `!` begins something that happens outside: `! machine NAME in ZONE`
+//! connects a machine, with an agent and a hypervisor of that name; `! follow the link` opens the page
+//! that the last mail leads to.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -64,8 +65,8 @@ impl Cloud {
     fn run(&self, line: &str) -> String {
         let (line, input) = line.split_once(" <<< ").unwrap_or((line, ""));
         let screen = Screen::default();
-        let code = match CommandLine::try_parse_from(["freehold"].into_iter().chain(line.split_whitespace()))
-        {
+        let words = std::iter::once("freehold".to_owned()).chain(words(line));
+        let code = match CommandLine::try_parse_from(words) {
             Err(error) => {
                 screen.0.lock().unwrap().extend(error.to_string().into_bytes());
                 error.exit_code()
@@ -134,6 +135,18 @@ impl Cloud {
     fn stop(self) {
         self.runtime.block_on(self.cluster.stop());
     }
+}
+
+/// The words of a command line; one in single quotes may hold blanks.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (position, part) in line.split('\'').enumerate() {
+        match position % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
 }
 
 fn play(scenario: &Path) -> String {
