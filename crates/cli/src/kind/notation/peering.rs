@@ -54,7 +54,8 @@ pub(super) fn read_structure(structure: &Map<String, Value>) -> Result<Value, St
 pub(super) fn show(structure: &Map<String, Value>, name: Name<'_>) -> String {
     let subnet = text_of(structure.get("subnet"));
     let subnet = name("subnet", &subnet).unwrap_or(subnet);
-    let mut text = format!("{subnet}={}", text_of(structure.get("policy")));
+    let policy = text_of(structure.get("policy"));
+    let mut text = format!("{subnet}={}", if policy.is_empty() { POLICY } else { &policy });
     for (way, list) in [("in", "ingress"), ("out", "egress")] {
         let rules: Vec<_> = items(structure, list).map(|item| rule::show(item, None)).collect();
         if !rules.is_empty() {
