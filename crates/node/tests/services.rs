@@ -20,12 +20,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use freehold_node::host::Services;
-use freehold_types::service::BalancerDetail;
+use freehold_types::service::{BalancerDetail, PeeringRule};
 use freehold_types::wire::FirewallPolicy::{Accept, Drop};
 use freehold_types::wire::Protocol::{Tcp, Udp};
 use site::{
     GATEWAY, Server, Site, State, active, ask, balanced, balancer, ensure, forward, gateway, line, named,
-    opening,
+    opening, peering,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,6 +102,42 @@ async fn the_way_out_obeys_its_policy() {
     spec.firewall.egress.clear();
     ensure(&services, &spec).await;
     assert_eq!(reached(&site), [true; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peering_opens_and_closes_while_it_stands() {
+    let (site, state) = (Site::new(), State::new());
+    let services = site.services(&state);
+    let mut spec = gateway(0);
+    let _servers = [
+        Server::new(&site.neighbour, Tcp, "10.2.0.20", 80),
+        Server::new(&site.neighbour, Tcp, "10.2.0.20", 81),
+        Server::new(&site.a, Tcp, "10.1.0.20", 80),
+    ];
+    site.neighbour.ip("route add default via 10.2.0.5");
+    let out = |port| ask(&site.a, Tcp, "10.2.0.20", port);
+    let back = || ask(&site.neighbour, Tcp, "10.1.0.20", 80);
+    // Without a peering the projects do not know of each other.
+    active(&services, &spec).await;
+    assert_eq!((out(80), back()), (None, None));
+    spec.peerings = vec![peering()];
+    active(&services, &spec).await;
+    assert_eq!((out(80), back()), (None, None));
+    let rule = |ports: &str| PeeringRule { protocol: Tcp, ports: ports.parse().unwrap() };
+    spec.peerings[0].egress = vec![rule("80")];
+    ensure(&services, &spec).await;
+    assert_eq!((out(80).as_deref(), out(81), back()), (Some("10.2.0.5"), None, None));
+    (spec.peerings[0].egress, spec.peerings[0].ingress) = (Vec::new(), vec![rule("80")]);
+    ensure(&services, &spec).await;
+    assert_eq!((out(80), back().as_deref()), (None, Some("10.2.0.20")));
+    // The other way round: what is listed is shut.
+    spec.peerings[0].policy = Accept;
+    spec.peerings[0].egress = vec![rule("81")];
+    ensure(&services, &spec).await;
+    assert_eq!((out(80).is_some(), out(81), back()), (true, None, None));
+    spec.peerings.clear();
+    ensure(&services, &spec).await;
+    assert_eq!((out(80), back()), (None, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

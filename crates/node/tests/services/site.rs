@@ -18,8 +18,8 @@ use freehold_types::Id;
 use freehold_types::agent::{Segment, SegmentLink};
 use freehold_types::net::Mac;
 use freehold_types::service::{
-    Balancer, BalancerDetail, Endpoint, Firewall, Forward, Gateway, GatewayDetail, Opening, Pair, Port,
-    PublicAddress,
+    Balancer, BalancerDetail, Endpoint, Firewall, Forward, Gateway, GatewayDetail, Opening, Pair, Peering,
+    Port, PublicAddress,
 };
 use freehold_types::wire::{FirewallPolicy, Protocol};
 use tempfile::TempDir;
@@ -31,6 +31,7 @@ pub(crate) const GATEWAY: Id = Id::from_u64(0x77);
 pub(crate) const SPARE: Id = Id::from_u64(0x78);
 const PRIVATE: Id = Id::from_u64(1);
 pub(crate) const PUBLIC: Id = Id::from_u64(2);
+const PEER: Id = Id::from_u64(3);
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -42,12 +43,14 @@ pub(crate) struct Site {
     pub(crate) b: Namespace,
     pub(crate) world: Namespace,
     pub(crate) stranger: Namespace,
+    /// A machine of another project, in a network of its own.
+    pub(crate) neighbour: Namespace,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
         let host = Namespace::new();
-        for bridge in ["br-private", "br-public"] {
+        for bridge in ["br-private", "br-public", "br-peer"] {
             host.ip(&format!("link add {bridge} type bridge forward_delay 0"));
             host.ip(&format!("link set {bridge} up"));
         }
@@ -61,7 +64,9 @@ impl Site {
         world.ip("addr add 198.51.100.1/32 dev lo");
         attach(&host, &stranger, "vm-s", "br-public", "192.0.2.66/24");
         stranger.ip("route add default via 192.0.2.1");
-        Self { host, a, b, world, stranger }
+        let neighbour = Namespace::new();
+        attach(&host, &neighbour, "vm-n", "br-peer", "10.2.0.20/24");
+        Self { host, a, b, world, stranger, neighbour }
     }
 
     /// A node's services on the switch itself.
@@ -270,6 +275,21 @@ pub(crate) fn named(space: &Namespace, protocol: Protocol, address: &str, port: 
     Server::with(space, protocol, address, port, Some(name.to_owned()))
 }
 
+/// An interface in the network of the other project, shut in both directions.
+pub(crate) fn peering() -> Peering {
+    Peering {
+        port: Port {
+            segment: PEER,
+            mac: Mac::new([0xda, 0x1e, 0x72, 0, 0, 1]),
+            address: Some("10.2.0.5/24".parse().unwrap()),
+        },
+        subnet: "10.2.0.0/24".parse().unwrap(),
+        policy: FirewallPolicy::Drop,
+        ingress: Vec::new(),
+        egress: Vec::new(),
+    }
+}
+
 pub(crate) fn opening(remote: &str, protocol: Protocol, ports: &str) -> Opening {
     Opening { remote: remote.parse().unwrap(), protocol, ports: ports.parse().unwrap() }
 }
@@ -285,8 +305,8 @@ pub(crate) async fn ensure(services: &NetworkServices, gateway: &Gateway) -> Gat
 
 /// Brings a gateway about under an id.
 pub(crate) async fn ensure_as(services: &NetworkServices, id: Id, gateway: &Gateway) -> GatewayDetail {
-    let (private, public) = (segment("br-private"), segment("br-public"));
-    let segments = [(PRIVATE, &private), (PUBLIC, &public)].into();
+    let (private, public, peer) = (segment("br-private"), segment("br-public"), segment("br-peer"));
+    let segments = [(PRIVATE, &private), (PUBLIC, &public), (PEER, &peer)].into();
     let plan = ServicePlan { id, service: gateway, segments };
     services.ensure_gateway(&plan).await.unwrap()
 }

@@ -19,7 +19,7 @@ use crate::site::{
 };
 
 const OFFICE: Id = Id::from_u64(0x79);
-const OFFICE_NETWORK: Id = Id::from_u64(3);
+const OFFICE_NETWORK: Id = Id::from_u64(4);
 
 /// A machine in the office, behind the office's own gateway.
 struct Office {

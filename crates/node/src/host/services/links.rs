@@ -192,6 +192,18 @@ pub(super) async fn ensure(
     ))
 }
 
+/// Removes the cables of a service: now, rather than when the kernel comes to clear its namespace away.
+pub(super) async fn remove(service: Id, outside: Option<&Path>) -> Result<(), HostError> {
+    let wire = Wire::open(outside).await?;
+    let mark = format!("{ALIAS}{service}");
+    for (name, _) in observe(&wire).await?.iter().filter(|(_, link)| link.alias.as_deref() == Some(&mark)) {
+        delete(&wire, name).await.map_err(|error| {
+            HostError::Failed(format!("the cable {name} cannot be removed: {}", describe(&error)))
+        })?;
+    }
+    Ok(())
+}
+
 /// Sets the router towards other networks, or takes it away.
 pub(super) async fn default_route(namespace: &Namespace, router: Option<Ipv4Addr>) -> Result<(), HostError> {
     let wire = Wire::open(Some(namespace.path())).await?;

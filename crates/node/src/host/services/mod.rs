@@ -86,7 +86,7 @@ impl NetworkServices {
             self.daemons.stop(&directory, daemon).await?;
         }
         self.followers.forget(id);
-        // Cables go with the namespace that their inner ends are in.
+        links::remove(id, self.outside()).await?;
         Namespace::new(&directory).remove()?;
         match remove_dir_all(&directory) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -9,14 +9,17 @@ use rustix::process::Signal;
 
 use crate::host::services::daemon::Daemon;
 
+/// Where it tells of its backends, in its directory.
+pub(super) const SOCKET: &str = "haproxy.sock";
+
 /// Renders its configuration.
-pub(super) fn render(balancer: &Balancer, directory: &Path) -> String {
+pub(super) fn render(balancer: &Balancer) -> String {
+    // Relative to its directory, since the names of sockets must be short.
     let mut text = format!(
-        "global\n  log stdout format raw daemon notice\n  stats socket {} mode 600 level user expose-fd listeners\n  \
-         hard-stop-after 12h\n\ndefaults\n  mode tcp\n  log global\n  option dontlognull\n  option redispatch\n  \
+        "global\n  log stdout format raw daemon notice\n  stats socket unix@{SOCKET} mode 600 level user expose-fd \
+         listeners\n  hard-stop-after 12h\n\ndefaults\n  mode tcp\n  log global\n  option dontlognull\n  option redispatch\n  \
          option tcpka\n  retries 2\n  timeout connect 3s\n  timeout client 1h\n  timeout server 1h\n  timeout check 2s\n  \
-         default-server check inter 1s fastinter 500ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions\n",
-        directory.join("haproxy.sock").display()
+         default-server check inter 1s fastinter 500ms downinter 1s fall 2 rise 2 on-marked-down shutdown-sessions\n"
     );
     let address = balancer.virtual_address.addr();
     for endpoint in balancer.endpoints.iter().filter(|endpoint| endpoint.protocol == Protocol::Tcp) {

@@ -49,7 +49,7 @@ impl NetworkServices {
         nft::apply(&namespace, &directory, &rules(balancer)).await?;
 
         // The proxies first, so that they answer from when the address is here.
-        let tcp = haproxy::render(balancer, &directory);
+        let tcp = haproxy::render(balancer);
         self.proxy(key, Protocol::Tcp, balancer, haproxy::daemon(&directory, namespace.path(), &tcp)).await?;
         let udp = nginx::render(balancer, &directory);
         self.proxy(key, Protocol::Udp, balancer, nginx::daemon(&directory, namespace.path(), &udp)).await?;

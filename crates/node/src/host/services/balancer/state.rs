@@ -1,6 +1,7 @@
 //! What HAProxy knows of its backends, asked at its socket (`show stat`, a table of comma-separated values).
 
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,15 +20,17 @@ pub(super) async fn backends(balancer: &Balancer, directory: &Path) -> Vec<Backe
     if tcp().next().is_none() {
         return Vec::new();
     }
-    let socket = directory.join("haproxy.sock");
-    let asked = tokio::time::timeout(PATIENCE, ask(&socket)).await;
+    let asked = tokio::time::timeout(PATIENCE, ask(directory)).await;
     // It may be starting; the next look tells.
     let Ok(Ok(table)) = asked else { return Vec::new() };
     let known = read(&table);
     tcp().flat_map(|endpoint| of_endpoint(endpoint, &known)).collect()
 }
 
-async fn ask(socket: &Path) -> std::io::Result<String> {
+async fn ask(directory: &Path) -> std::io::Result<String> {
+    // Names of sockets must be short, and the directory's may be long.
+    let directory = std::fs::File::open(directory)?;
+    let socket = format!("/proc/self/fd/{}/{}", directory.as_raw_fd(), super::haproxy::SOCKET);
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(b"show stat\n").await?;
     let mut table = String::new();

@@ -36,7 +36,7 @@ fn balancer() -> Balancer {
 #[test]
 fn what_is_rendered_is_what_people_see() {
     let directory = Path::new("/run/balancer");
-    insta::assert_snapshot!("haproxy", haproxy::render(&balancer(), directory));
+    insta::assert_snapshot!("haproxy", haproxy::render(&balancer()));
     insta::assert_snapshot!("nginx", nginx::render(&balancer(), directory));
     insta::assert_snapshot!("rules", rules(&balancer()));
 }
@@ -49,9 +49,14 @@ fn the_proxies_take_their_configurations() {
         std::fs::write(&file, text).unwrap();
         file
     };
-    let tcp = file("haproxy.conf", haproxy::render(&balancer(), directory.path()));
-    let checked =
-        Command::new("haproxy").arg("-c").arg("-f").arg(tcp).output().expect("haproxy must be installed");
+    let tcp = file("haproxy.conf", haproxy::render(&balancer()));
+    let checked = Command::new("haproxy")
+        .current_dir(directory.path())
+        .arg("-c")
+        .arg("-f")
+        .arg(tcp)
+        .output()
+        .expect("haproxy must be installed");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     let udp = file("nginx.conf", nginx::render(&balancer(), directory.path()));
     let checked = Command::new("nginx").arg("-t").arg("-e").arg("stderr").arg("-c").arg(udp).output();

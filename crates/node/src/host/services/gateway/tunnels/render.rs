@@ -17,7 +17,8 @@ pub(super) const SETTINGS: &str = "strongswan.conf";
 
 /// Plugins in the order in which they are asked: packets are transformed by the program itself, which works on
 /// every kernel that has tun devices, and gives the packet filter an interface to go by.
-const PLUGINS: &str = "random nonce aes sha1 sha2 hmac kdf openssl curve25519 gmp kernel-libipsec kernel-netlink socket-default vici";
+const PLUGINS: &str =
+    "random nonce aes sha1 sha2 hmac kdf openssl gmp kernel-libipsec kernel-netlink socket-default vici";
 
 /// Seconds between questions whether the other end is there, at most and at least.
 const ASK: (u64, u64) = (30, 5);
@@ -171,7 +172,7 @@ const fn group(number: u8) -> &'static str {
 pub(super) fn daemon(directory: &Path, namespace: &Path, settings: &str) -> Daemon {
     Daemon {
         program: super::PROGRAM,
-        package: "charon-systemd libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins",
+        package: "charon-systemd libcharon-extra-plugins libstrongswan-standard-plugins",
         arguments: Vec::new(),
         environment: vec![("STRONGSWAN_CONF", directory.join(SETTINGS).display().to_string())],
         directory: directory.to_owned(),
