@@ -215,6 +215,10 @@ async fn it_outlives_the_node_and_mends_itself() {
     let mut events = services.events();
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
+    // Also when the mount that keeps its namespace went with the mounts of the node before.
+    site::forget_mounts(&state);
+    assert_eq!(ensure(&services, &spec).await.active, [7]);
+    assert_eq!(site::processes(&state), before);
     for (name, pid) in before.clone() {
         site::kill(pid);
         let told = tokio::time::timeout(Duration::from_secs(5), events.recv()).await;

@@ -116,6 +116,13 @@ pub(crate) fn processes(state: &State) -> Vec<(String, i32)> {
     found
 }
 
+/// Takes away the mounts that keep namespaces.
+pub(crate) fn forget_mounts(state: &State) {
+    for service in std::fs::read_dir(state.path().join("services")).into_iter().flatten().flatten() {
+        let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
+    }
+}
+
 /// Kills a process as a fault would.
 pub(crate) fn kill(pid: i32) {
     let done = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
@@ -162,9 +169,7 @@ impl Drop for State {
                 let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
-        for service in std::fs::read_dir(self.path().join("services")).into_iter().flatten().flatten() {
-            let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
-        }
+        forget_mounts(self);
     }
 }
 
