@@ -128,10 +128,13 @@ impl Daemons {
         Ok(Done::Started)
     }
 
-    /// The number of one of these daemons that runs.
+    /// The number of one of these daemons that runs, and shows its namespace.
     pub(in crate::host) fn living(directory: &Path, names: &[&str]) -> Option<i32> {
         let records = names.iter().filter_map(|name| read(&record_file(directory, name)));
-        records.filter(|record| find(record).is_some()).map(|record| record.pid).next()
+        records
+            .filter(|record| find(record).is_some() && namespace_of(record.pid).is_some())
+            .map(|record| record.pid)
+            .next()
     }
 
     /// Ends a daemon, if it runs.
@@ -232,11 +235,16 @@ fn find(record: &Record) -> Option<OwnedFd> {
     (start_time(record.pid) == Some(record.start)).then_some(process)
 }
 
-/// Whether a process is in a network namespace; any will do when none is asked for.
+/// Whether a process is in a network namespace; any will do when none is asked for. One that hides where it is, as
+/// those do that have other rights than the node, counts as being there.
 fn stands_in(pid: i32, namespace: Option<&Path>) -> bool {
-    let number = |path: &Path| fs::metadata(path).map(|found| found.ino()).ok();
-    namespace
-        .is_none_or(|namespace| number(&PathBuf::from(format!("/proc/{pid}/ns/net"))) == number(namespace))
+    let wanted = namespace.and_then(|path| fs::metadata(path).ok()).map(|found| found.ino());
+    wanted.zip(namespace_of(pid)).is_none_or(|(wanted, found)| wanted == found)
+}
+
+/// The number of the network namespace of a process, if it shows it.
+fn namespace_of(pid: i32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/net")).map(|found| found.ino()).ok()
 }
 
 fn open(pid: i32) -> Option<OwnedFd> {
