@@ -4,6 +4,9 @@
 //! nginx; without them it fails.
 
 #[cfg(test)]
+#[path = "services/leases.rs"]
+mod leases;
+#[cfg(test)]
 #[path = "network/namespace.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod namespace;
