@@ -14,6 +14,9 @@ mod namespace;
 #[path = "services/site.rs"]
 mod site;
 #[cfg(test)]
+#[path = "services/takeover.rs"]
+mod takeover;
+#[cfg(test)]
 #[path = "services/tunnels.rs"]
 mod tunnels;
 

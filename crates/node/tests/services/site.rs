@@ -129,6 +129,26 @@ pub(crate) fn kill(pid: i32) {
     assert!(done.success());
 }
 
+/// Kills all processes of a program that stand in the directory of the gateway, and says how many there were.
+pub(crate) fn kill_all(state: &State, program: &str) -> usize {
+    let directory = state.path().join("services").join(GATEWAY.to_string());
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut killed: Vec<i32> = numbers
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+        .filter(|pid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            name.trim() == program
+                && String::from_utf8_lossy(&arguments).contains(&*directory.to_string_lossy())
+        })
+        .collect();
+    // The child last started would notice the end of its parent.
+    killed.sort_unstable_by(|a, b| b.cmp(a));
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.arg("-KILL").args(killed.iter().map(i32::to_string)).status().unwrap().success());
+    killed.len()
+}
+
 pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
