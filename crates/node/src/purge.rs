@@ -42,6 +42,7 @@ pub async fn purge(config: &NodeConfig, host: &Host) -> Result<(), PurgeError> {
             | Specification::Machine(_)
             | Specification::Gateway(_)
             | Specification::Balancer(_)
+            | Specification::Share(_)
             | Specification::DnsZone(_) => None,
         })
         .collect();
@@ -59,6 +60,7 @@ async fn remove(desired: &Desired, pools: &BTreeMap<Id, Pool>, host: &Host) -> R
         Specification::Machine(machine) => host.machines.remove_machine(id, machine).await,
         Specification::Gateway(_) => host.services.remove_gateway(id).await,
         Specification::Balancer(_) => host.services.remove_balancer(id).await,
+        Specification::Share(share) => host.services.remove_share(id, share).await,
         Specification::DnsZone(zone) => host.names.remove_zone(id, zone).await,
         Specification::Segment(segment) => host.network.remove_segment(id, segment).await,
         // Without its pool, nothing is known of where it was.

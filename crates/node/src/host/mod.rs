@@ -22,7 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::{Detail, Facts, Image, Machine, MachineDetail, ObjectKey, Pool, Segment, Volume};
-use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail};
+use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Share};
 use tokio::sync::{mpsc, watch};
 
 /// The subsystems of one host.
@@ -149,6 +149,12 @@ pub trait Services: Send + Sync {
     /// Makes the balancer, or changes it without cutting what is connected.
     async fn ensure_balancer(&self, plan: &ServicePlan<'_, Balancer>) -> Result<BalancerDetail, HostError>;
     async fn remove_balancer(&self, id: Id) -> Result<(), HostError>;
+
+    /// Makes the share, or changes it, and tells how many bytes are in use.
+    async fn ensure_share(&self, plan: &ServicePlan<'_, Share>) -> Result<u64, HostError>;
+
+    /// Removes the share with its files.
+    async fn remove_share(&self, id: Id, share: &Share) -> Result<(), HostError>;
 
     /// Keys of services whose observed state changed by itself. Called once.
     fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey>;
