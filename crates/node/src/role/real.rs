@@ -50,7 +50,7 @@ async fn keep(names: PowerDns, mut stop: Stop) {
 }
 
 fn edge_names(config: &NodeConfig) -> PowerDns {
-    PowerDns::new(config.edge.clone().unwrap_or_default(), config.names_directory())
+    PowerDns::new(config.edge.clone().unwrap_or_default(), &config.names_directory())
 }
 
 fn edge_host(names: PowerDns) -> Host {

@@ -5,6 +5,8 @@
 //! Asking blocks, and is done off the asynchronous threads.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use freehold_types::Secret;
@@ -33,6 +35,8 @@ pub(super) struct Api {
     address: SocketAddr,
     key: Secret<String>,
     agent: Agent,
+    /// How many requests were sent, of all servers together.
+    requests: Arc<AtomicU64>,
 }
 
 /// What a server said.
@@ -80,7 +84,12 @@ struct Patch<'a> {
 }
 
 impl Api {
-    pub(super) fn new(server: &'static str, address: SocketAddr, key: Secret<String>) -> Self {
+    pub(super) fn new(
+        server: &'static str,
+        address: SocketAddr,
+        key: Secret<String>,
+        requests: &Arc<AtomicU64>,
+    ) -> Self {
         let agent = Agent::config_builder()
             .proxy(None)
             .timeout_global(Some(PATIENCE))
@@ -88,7 +97,7 @@ impl Api {
             .http_status_as_error(false)
             .build()
             .new_agent();
-        Self { server, address, key, agent }
+        Self { server, address, key, agent, requests: Arc::clone(requests) }
     }
 
     /// Whether the server answers.
@@ -170,6 +179,7 @@ impl Api {
             .header("content-type", "application/json")
             .body(body)
             .map_err(|error| failed(error.to_string()))?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let agent = self.agent.clone();
         let ask = move || {
             let mut response = agent.run(request)?;
@@ -250,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named_without_its_key() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let api = Api::new("resolver", closed, Secret::new("swordfish".to_owned()));
+        let api = Api::new("resolver", closed, Secret::new("swordfish".to_owned()), &Arc::default());
         let error = api.zones().await.unwrap_err().to_string();
         assert!(error.contains("resolver") && error.contains(&closed.to_string()), "{error}");
         assert!(!error.contains("swordfish") && !format!("{api:?}").contains("swordfish"));

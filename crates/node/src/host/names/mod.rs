@@ -26,8 +26,9 @@ mod reverse;
 mod servers;
 mod zones;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,12 +66,22 @@ impl Names for NoNames {
 
 /// Names by PowerDNS.
 #[derive(Debug, Clone)]
-pub struct PowerDns(Arc<Mutex<Pair>>);
+pub struct PowerDns {
+    pair: Arc<Mutex<Pair>>,
+    requests: Arc<AtomicU64>,
+}
 
 impl PowerDns {
     /// Both servers as configured, with their files below `state`. Nothing is touched before the first call.
-    pub fn new(edge: EdgeConfig, state: PathBuf) -> Self {
-        Self(Arc::new(Mutex::new(Pair::new(edge, state))))
+    pub fn new(edge: EdgeConfig, state: &Path) -> Self {
+        let requests = Arc::<AtomicU64>::default();
+        let pair = Arc::new(Mutex::new(Pair::new(edge, state, Arc::clone(&requests))));
+        Self { pair, requests }
+    }
+
+    /// How many requests were sent to the servers' APIs so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// Keeps both servers running, for ever. When this is dropped they go on.
@@ -78,7 +89,7 @@ impl PowerDns {
         let mut pause = LOOK;
         let mut last = String::new();
         loop {
-            let up = self.0.lock().await.up().await.map(|_| ());
+            let up = self.pair.lock().await.up().await.map(|_| ());
             match up {
                 Ok(()) => {
                     if !last.is_empty() {
@@ -103,16 +114,16 @@ impl PowerDns {
 impl Names for PowerDns {
     async fn ensure_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError> {
         // One at a time: zones share reverse zones.
-        let mut pair = self.0.lock().await;
+        let mut pair = self.pair.lock().await;
         pair.up().await?.ensure(id, zone).await
     }
 
     async fn remove_zone(&self, id: Id, _: &DnsZone) -> Result<(), HostError> {
-        let mut pair = self.0.lock().await;
+        let mut pair = self.pair.lock().await;
         pair.up().await?.remove(id).await
     }
 
     async fn retire(&self) -> Result<(), HostError> {
-        self.0.lock().await.retire().await
+        self.pair.lock().await.retire().await
     }
 }

@@ -5,7 +5,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -29,6 +31,7 @@ pub(super) struct Pair {
     resolver: Daemon,
     /// How they are asked, once they are up.
     servers: Option<Servers>,
+    requests: Arc<AtomicU64>,
 }
 
 /// What must hold before a server is used.
@@ -46,11 +49,11 @@ struct Socket {
 }
 
 impl Pair {
-    pub(super) fn new(edge: EdgeConfig, state: PathBuf) -> Self {
-        let layout = Layout::new(&state);
+    pub(super) fn new(edge: EdgeConfig, state: &Path, requests: Arc<AtomicU64>) -> Self {
+        let layout = Layout::new(state);
         let authoritative = Daemon::new("pdns_server", "pdns-server", layout.authoritative.clone());
         let resolver = Daemon::new("pdns_recursor", "pdns-recursor", layout.resolver.clone());
-        Self { edge, layout, authoritative, resolver, servers: None }
+        Self { edge, layout, authoritative, resolver, servers: None, requests }
     }
 
     /// Both servers, running.
@@ -81,8 +84,9 @@ impl Pair {
                 "authoritative server",
                 self.edge.authoritative_api(),
                 keys.authoritative,
+                &self.requests,
             ),
-            resolver: Api::new("resolver", self.edge.resolver_api(), keys.resolver),
+            resolver: Api::new("resolver", self.edge.resolver_api(), keys.resolver, &self.requests),
             source: self.edge.authoritative(),
         };
         if !has_database || !self.authoritative.adopt(&authoritative) {
