@@ -19,7 +19,7 @@ use freehold_types::wire::AgentType;
 use freehold_types::{Id, Secret};
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const ONE: Id = Id::from_u64(1);
 const TWO: Id = Id::from_u64(2);
 

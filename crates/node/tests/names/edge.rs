@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use freehold_node::host::names::{EdgeConfig, PowerDns};
 use freehold_types::service::{DnsName, DnsZone};
@@ -34,16 +35,21 @@ pub(crate) fn kill(pid: i32) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
+/// Ports below those that the kernel hands out by itself, each for one test alone.
 fn free_ports() -> [u16; 4] {
-    let mut held = Vec::new();
-    while held.len() < 4 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
-            held.push((port, listener, socket));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = || {
+        loop {
+            let number =
+                std::process::id().wrapping_mul(64).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+            let port = 12_000 + u16::try_from(number % 20_000).unwrap();
+            let address = (Ipv4Addr::LOCALHOST, port);
+            if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+                return port;
+            }
         }
-    }
-    [held[0].0, held[1].0, held[2].0, held[3].0]
+    };
+    [free(), free(), free(), free()]
 }
 
 impl Edge {

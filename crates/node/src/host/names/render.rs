@@ -74,6 +74,7 @@ pub(super) fn resolver(edge: &EdgeConfig, directory: &Path, key: &Secret<String>
          api-config-dir={directory}/zones\n\
          include-dir={directory}/zones\n\
          query-local-address={source}\n\
+         udp-source-port-min=32768\n\
          dont-query=\n\
          hint-file=no\n\
          dnssec=off\n\

@@ -19,6 +19,9 @@ use super::files::{Keys, Layout};
 use super::zones::Servers;
 use crate::host::HostError;
 
+/// How long the sockets of a server that has ended may take to close: its threads end after it.
+const CLOSED: Duration = Duration::from_secs(3);
+
 /// How long a server may take until it answers.
 const READY: Duration = Duration::from_secs(15);
 
@@ -95,13 +98,13 @@ impl Pair {
                 let (layout, edge) = (self.layout.clone(), self.edge.clone());
                 blocking(move || layout.make_database(&edge)).await?;
             }
-            self.authoritative_sockets().iter().try_for_each(Socket::check)?;
+            until_free(&self.authoritative_sockets()).await?;
             self.authoritative.start(&authoritative)?;
         }
         until_ready(&mut self.authoritative, &servers.authoritative).await?;
         if !self.resolver.adopt(&resolver) {
             self.resolver.stop().await?;
-            self.resolver_sockets().iter().try_for_each(Socket::check)?;
+            until_free(&self.resolver_sockets()).await?;
             self.resolver.start(&resolver)?;
         }
         until_ready(&mut self.resolver, &servers.resolver).await?;
@@ -140,12 +143,10 @@ impl Pair {
 }
 
 impl Socket {
-    /// Whether the server will be able to open it; else why not.
-    fn check(&self) -> Result<(), HostError> {
+    /// Whether the server will be able to open it.
+    fn check(&self) -> io::Result<()> {
         let datagrams = if self.datagrams { UdpSocket::bind(self.address).map(drop) } else { Ok(()) };
-        datagrams
-            .and_then(|()| TcpListener::bind(self.address).map(drop))
-            .map_err(|error| self.advise(&error))
+        datagrams.and_then(|()| TcpListener::bind(self.address).map(drop))
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list of errors is long and open")]
@@ -166,6 +167,20 @@ impl Socket {
             _ => format!("{address} cannot be opened ({error}); correct `{field}` of `edge`"),
         })
     }
+}
+
+/// Waits until a server will be able to open its sockets; else tells why it will not.
+async fn until_free(sockets: &[Socket]) -> Result<(), HostError> {
+    let end = Instant::now() + CLOSED;
+    for socket in sockets {
+        while let Err(error) = socket.check() {
+            if error.kind() != io::ErrorKind::AddrInUse || Instant::now() > end {
+                return Err(socket.advise(&error));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
 }
 
 async fn until_ready(daemon: &mut Daemon, api: &Api) -> Result<(), HostError> {

@@ -45,13 +45,12 @@ impl Servers {
             Some(_) => self.authoritative.zone(&domain).await?,
             None => None,
         };
-        let observed = match observed {
-            Some(observed) => observed,
-            None => {
-                let empty = records::empty_zone(&domain, &account);
-                self.authoritative.create(&empty).await?;
-                empty
-            }
+        let observed = if let Some(observed) = observed {
+            observed
+        } else {
+            let empty = records::empty_zone(&domain, &account);
+            self.authoritative.create(&empty).await?;
+            empty
         };
         // Names of addresses first: as long as the zone has its old addresses, what is to be taken back
         // can be found again after a crash.
