@@ -226,6 +226,83 @@ def volumes(story):
     return sorted(path for path in story.directory.glob("**/*") if path.is_file())
 
 
+def network(story, name, private, prefix):
+    """A network with a bridge and a range of its own; gives both ids."""
+    wish = sdk.VNet(name=name, vlan=0, interface=f"fht{secrets.token_hex(4)}", private=private)
+    made = story.operator.create_region_v_net(region_id=story.region, v_net=wish).id
+    gateways = [sdk.IpRange(first=f"{prefix}.2", last=f"{prefix}.9")]
+    wish = sdk.Subnet(name=name, cidr=f"{prefix}.0/24", gateway=f"{prefix}.1", gw_pool=gateways)
+    return made, story.operator.create_v_net_subnet(vnet_id=made, subnet=wish).id
+
+
+def greeting(address, port):
+    """What a server says first, as far as there is one."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as stream:
+            return stream.recv(64).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_a_gateway_and_a_balancer_lead_to_a_machine(story):
+    operator = story.operator
+    story.services = [network(story, "public", False, "198.19.87"), network(story, "behind", True, "10.87.41")]
+    project = sdk.Project(name="net", domain="net.example.org", teams=[], regions=[story.region])
+    story.net = operator.create_project(project=project, subnet_size=24).id
+    place = {"project_id": story.net, "region_id": story.region}
+    made = operator.create_project_region_kawaii(**place, kawaii=sdk.Kawaii())
+    story.gateway, [public], [private] = made.id, made.netip.public, made.netip.private
+    assert private == "10.87.41.2"
+    # Machines have it as their way out from their first start.
+    compute = sdk.Kompute(name="behind", memory=192 * MIB, vcpus=1, disk=GIB, uefi=False)
+    machine = operator.create_project_zone_kompute(
+        project_id=story.net, zone_id=story.zone, kompute=compute, template_id=story.image
+    )
+    story.behind = machine.id
+    backends = sdk.KonveyBackends(hosts=[machine.ip], port=22)
+    shell = sdk.KonveyEndpoint(name="shell", port=2222, protocol="tcp", backends=backends)
+    balancer = operator.create_project_region_konvey(**place, konvey=sdk.Konvey(name="front", endpoints=[shell]))
+    story.balancer = balancer.id
+    assert greeting(public, 22) == "" and greeting(public, 2222) == ""
+    forwards = [
+        sdk.KawaiiDNatRule(destination=machine.ip, ports="22"),
+        sdk.KawaiiDNatRule(destination=balancer.vip, ports="2222"),
+    ]
+    change = sdk.KawaiiUpdate(dnat=forwards)
+    operator.update_kawaii(kawaii_id=story.gateway, kawaii_update=change)
+    for port in (22, 2222):
+        wait_for(f"port {port} leads to the machine", lambda: greeting(public, port).startswith("SSH-"), BOOT)
+    # An opening narrows what is forwarded; the host itself is not among those that it names.
+    change = sdk.KawaiiUpdate(firewall=sdk.KawaiiFirewall(ingress=[sdk.KawaiiFirewallIngressRule(
+        source="203.0.113.0/24", ports="22"
+    )]))
+    operator.update_kawaii(kawaii_id=story.gateway, kawaii_update=change)
+    assert greeting(public, 22) == "" and greeting(public, 2222).startswith("SSH-")
+    # They go on without the cloud, and are known again.
+    story.cloud.kill()
+    assert greeting(public, 2222).startswith("SSH-")
+    story.cloud.start()
+    wait_for("the node is back", lambda: state(story) == "Running")
+    operator.update_kawaii(kawaii_id=story.gateway, kawaii_update=sdk.KawaiiUpdate(firewall=sdk.KawaiiFirewall()))
+    wait_for("the port is open again", lambda: greeting(public, 22).startswith("SSH-"))
+
+
+def test_services_leave_nothing_on_the_host(story):
+    operator, directory = story.operator, story.cloud.home / "node" / "services"
+    assert len(list(directory.iterdir())) == 2
+    operator.delete_konvey(konvey_id=story.balancer)
+    operator.delete_kompute(kompute_id=story.behind)
+    operator.delete_kawaii(kawaii_id=story.gateway)
+    refused(404, operator.read_kawaii, kawaii_id=story.gateway)
+    assert list(directory.iterdir()) == []
+    told = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(directory) not in told
+    operator.delete_project(project_id=story.net)
+    for made, subnet in story.services:
+        operator.delete_subnet(subnet_id=subnet)
+        operator.delete_v_net(vnet_id=made)
+
+
 def test_everything_goes(story):
     operator = story.operator
     refused(409, operator.delete_template, template_id=story.image)

@@ -424,6 +424,119 @@ def test_groups(story):
     story.group = group
 
 
+def test_edges_and_records(story):
+    operator, member = story.operator, story.member
+    agent = operator.create_agent(agent=sdk.Agent(name="north", type="Kiwi")).id
+    edge = operator.create_region_kiwi(region_id=story.region, kiwi=sdk.Kiwi(name="north", agents=[agent])).id
+    read = operator.read_kiwi(kiwi_id=edge)
+    assert (read.name, read.agents) == ("north", [agent])
+    assert operator.list_kiwis() == [edge] == operator.list_region_kiwis(region_id=story.region)
+    changed = operator.update_kiwi(kiwi_id=edge, kiwi_update=sdk.KiwiUpdate(description="rack 1"))
+    assert operator.read_kiwi(kiwi_id=edge) == changed
+    assert changed.description == "rack 1"
+    refused(403, member.read_kiwi, kiwi_id=edge)
+    refused(422, operator.create_region_kiwi, region_id=story.region, kiwi=sdk.Kiwi(name="odd", agents=story.agents))
+
+    record = sdk.DnsRecord(name="www", description="the shop", addresses=["10.80.0.20", "2001:db8::20"])
+    story.record = member.create_project_dns_record(project_id=story.project, dns_record=record).id
+    read = member.read_dns_record(record_id=story.record)
+    assert (read.name, read.domain, read.addresses) == ("www", "shop.example.org", record.addresses)
+    assert member.list_project_dns_records(project_id=story.project) == [story.record]
+    update = sdk.DnsRecordUpdate(addresses=["10.80.0.21"])
+    assert member.update_dns_record(record_id=story.record, dns_record_update=update).addresses == ["10.80.0.21"]
+    refused(409, member.create_project_dns_record, project_id=story.project, dns_record=record)
+    refused(404, story.stranger.read_dns_record, record_id=story.record)
+    shared = sdk.DnsRecord(name="ntp", addresses=["10.0.0.1"])
+    shared = operator.create_region_dns_record(region_id=story.region, dns_record=shared).id
+    assert operator.list_region_dns_records(region_id=story.region) == [shared]
+    refused(404, member.delete_dns_record, record_id=shared)
+    operator.delete_dns_record(record_id=shared)
+    member.delete_dns_record(record_id=story.record)
+    operator.delete_kiwi(kiwi_id=edge)
+    operator.delete_agent(agent_id=agent)
+
+
+def test_gateways(story):
+    member = story.member
+    place = {"project_id": story.project, "region_id": story.region}
+    wish = sdk.Kawaii(
+        description="way out",
+        firewall=sdk.KawaiiFirewall(
+            ingress=[sdk.KawaiiFirewallIngressRule(source="198.51.100.0/24", protocol="tcp", ports="22,8000-8099")],
+            egress_policy="drop",
+            egress=[sdk.KawaiiFirewallEgressRule(ports="443")],
+        ),
+        dnat=[sdk.KawaiiDNatRule(destination="10.80.0.20", protocol="tcp", ports="80,443")],
+    )
+    gateway = member.create_project_region_kawaii(**place, kawaii=wish).id
+    read = member.read_kawaii(kawaii_id=gateway)
+    assert (read.firewall, read.dnat, read.description) == (wish.firewall, wish.dnat, "way out")
+    [zone] = read.netip.zones
+    assert ([zone.public], [zone.private]) == (read.netip.public, read.netip.private)
+    assert zone.private == "10.80.0.2" and zone.public.startswith("192.0.2.")
+    assert member.list_kawaiis() == [gateway] == member.list_project_region_kawaiis(**place)
+    assert member.read_project(project_id=story.project).reserved_vrrp_ids == [1]
+    refused(409, member.create_project_region_kawaii, **place, kawaii=sdk.Kawaii())
+    odd = sdk.KawaiiUpdate(dnat=[sdk.KawaiiDNatRule(destination="10.80.0.20", ports="http")])
+    refused(400, member.update_kawaii, kawaii_id=gateway, kawaii_update=odd)
+    changed = member.update_kawaii(kawaii_id=gateway, kawaii_update=sdk.KawaiiUpdate(dnat=[]))
+    assert (changed.dnat, changed.firewall) == ([], wish.firewall)
+    refused(404, story.stranger.read_kawaii, kawaii_id=gateway)
+    story.gateway = gateway
+
+
+def test_ipsec_connections(story):
+    member, gateway = story.member, {"kawaii_id": story.gateway}
+    phases = {
+        f"phase{phase}_{name}": value
+        for phase in (1, 2)
+        for name, value in [
+            ("dh_group_number", 19),
+            ("integrity_algorithm", "SHA256"),
+            ("encryption_algorithm", "AES256"),
+        ]
+    }
+    wish = sdk.KawaiiIpSec(
+        name="office", remote_ip="198.51.100.7", remote_subnet="172.16.0.0/24", pre_shared_key="correct horse", **phases
+    )
+    connection = member.create_kawaii_ip_sec(**gateway, kawaii_ip_sec=wish).id
+    read = member.read_kawaii_ip_sec(**gateway, kawaii_ip_sec_id=connection)
+    assert (read.remote_ip, read.dpd_timeout, read.start_action) == ("198.51.100.7", "240s", "start")
+    assert read.ip in member.read_kawaii(**gateway).netip.public
+    assert member.list_kawaii_ip_secs(**gateway) == [connection]
+    update = sdk.KawaiiIpSecUpdate(pre_shared_key="battery staple")
+    member.update_kawaii_ip_sec(**gateway, kawaii_ip_sec_id=connection, kawaii_ip_sec_update=update)
+    refused(409, member.create_kawaii_ip_sec, **gateway, kawaii_ip_sec=wish)
+    refused(409, member.delete_kawaii, **gateway)
+    member.delete_kawaii_ip_sec(**gateway, kawaii_ip_sec_id=connection)
+    member.delete_kawaii(**gateway)
+    refused(404, member.read_kawaii, **gateway)
+    assert member.read_project(project_id=story.project).reserved_vrrp_ids == []
+
+
+def test_balancers(story):
+    member = story.member
+    place = {"project_id": story.project, "region_id": story.region}
+    zone = {"project_id": story.project, "zone_id": story.zone}
+    backends = sdk.KonveyBackends(hosts=["10.80.0.20", "10.80.0.21"], port=8080)
+    web = sdk.KonveyEndpoint(name="web", port=80, protocol="tcp", backends=backends)
+    made = member.create_project_region_konvey(**place, konvey=sdk.Konvey(name="front", endpoints=[web]))
+    assert (made.name, made.failover, made.endpoints) == ("front", True, [web])
+    assert made.vip.startswith("10.80.0.")
+    single = sdk.Konvey(name="lone", failover=False, endpoints=[])
+    single = member.create_project_zone_konvey(**zone, konvey=single).id
+    assert member.list_konveys() == [made.id, single] == member.list_project_region_konveys(**place)
+    assert single in member.list_project_zone_konveys(**zone)
+    names = sdk.KonveyEndpoint(name="names", port=53, protocol="udp", backends=backends)
+    changed = member.update_konvey(konvey_id=made.id, konvey_update=sdk.KonveyUpdate(endpoints=[web, names]))
+    assert member.read_konvey(konvey_id=made.id) == changed
+    assert changed.endpoints == [web, names]
+    refused(404, story.stranger.read_konvey, konvey_id=made.id)
+    for balancer in [made.id, single]:
+        member.delete_konvey(konvey_id=balancer)
+    assert member.list_konveys() == []
+
+
 def test_instances_from_parts(story):
     member = story.member
     member.delete_kompute(kompute_id=story.other)

@@ -69,8 +69,12 @@ impl Session<'_> {
     fn surroundings(&self, kind: &'static Kind, objects: &[Object], wide: bool) -> Result<Surroundings> {
         let named: Vec<_> = render::columns_of(kind, wide)
             .filter_map(|column| match column.cell {
-                kind::Cell::Field(key) => kind.field(key)?.shape.target(),
-                kind::Cell::Count(_) | kind::Cell::State | kind::Cell::Age | kind::Cell::Id => None,
+                kind::Cell::Field(key) | kind::Cell::Brief(key) => kind.field(key)?.shape.target(),
+                kind::Cell::Count(_)
+                | kind::Cell::Sum(_)
+                | kind::Cell::State
+                | kind::Cell::Age
+                | kind::Cell::Id => None,
             })
             .collect();
         let names = if objects.is_empty() { Names::default() } else { self.directory.names(&named)? };

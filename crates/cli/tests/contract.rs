@@ -55,9 +55,12 @@ fn plain(path: &str) -> String {
 
 fn paths_of(kind: &'static Kind, operation: &str) -> Vec<String> {
     match operation {
-        "list" => [kind.path].iter().chain(kind.within).map(|path| plain(path)).collect(),
+        "list" => {
+            let all = kind.listed.then_some(&kind.path);
+            all.into_iter().chain(kind.within).map(|path| plain(path)).collect()
+        }
         "create" => kind.creates.iter().map(|path| plain(path)).collect(),
-        _ => vec![format!("{}/{{{}}}", kind.path, kind.name)],
+        _ => vec![format!("{}/{{{}}}", plain(kind.path), kind.name)],
     }
 }
 

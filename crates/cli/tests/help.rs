@@ -69,7 +69,7 @@ fn no_flag_takes_a_secret() {
         for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
             let secret = ["password", "key", "token", "secret"].iter().any(|word| flag.contains(word));
             let public = flag.ends_with("-file")
-                || ["bootstrap-pubkey", "ceph-secret-uuid", "show-secrets"].contains(&flag);
+                || ["bootstrap-pubkey", "ceph-secret-uuid", "rekey-time", "show-secrets"].contains(&flag);
             assert!(!secret || public, "{path} --{flag}");
         }
     });
@@ -82,6 +82,10 @@ fn helps_are_as_they_were() {
         &["get"],
         &["create"],
         &["create", "compute"],
+        &["create", "gateway"],
+        &["create", "ipsec-connection"],
+        &["create", "load-balancer"],
+        &["create", "dns-record"],
         &["update", "project"],
         &["delete"],
         &["context", "add"],

@@ -131,9 +131,13 @@ fn usual(key: &str, shape: Shape) -> Value {
     match (key, shape) {
         ("name", _) => json!("frontend-production-1"),
         ("mac", _) => json!("52:54:00:ab:cd:ef"),
-        ("cidr", _) => json!("192.168.100.0/24"),
-        ("gateway" | "ip", _) => json!("192.168.100.254"),
-        ("addresses", _) => json!(["192.168.100.254"]),
+        ("cidr" | "remote_subnet", _) => json!("192.168.100.0/24"),
+        ("gateway" | "ip" | "vip" | "remote_ip", _) => json!("192.168.100.254"),
+        ("addresses" | "public_addresses" | "private_addresses", _) => json!(["192.168.100.254"]),
+        ("endpoints", _) => json!([
+            { "name": "web", "protocol": "tcp", "port": 443, "backends": { "hosts": ["10.0.0.7"], "port": 8443 } },
+            { "name": "dns", "protocol": "udp", "port": 53, "backends": { "hosts": ["10.0.0.7"], "port": 53 } },
+        ]),
         ("domain", _) => json!("paris.example.org"),
         ("email", _) => json!("alice.doe@example.org"),
         ("backing", _) => json!("dir:/var/lib/freehold"),
@@ -153,9 +157,16 @@ fn usual_object(kind: &'static Kind) -> Object {
     let mut map = Map::new();
     map.insert("id".to_owned(), json!(id(86_400 * 100, 1)));
     for column in kind.columns.iter().filter(|column| !column.wide) {
-        if let Cell::Field(key) | Cell::Count(key) = column.cell {
+        if let Cell::Field(key) | Cell::Brief(key) | Cell::Count(key) = column.cell {
             let field = kind.field(key).unwrap();
-            map.insert(field.wire.to_owned(), usual(field.key, field.shape));
+            let value = usual(field.key, field.shape);
+            match field.wire.split_once('.') {
+                Some((outer, inner)) => {
+                    let nested = map.entry(outer).or_insert_with(|| json!({}));
+                    nested[inner] = value;
+                }
+                None => drop(map.insert(field.wire.to_owned(), value)),
+            }
         }
     }
     Object(map)

@@ -1,10 +1,11 @@
 //! Whole command lines against a real controller with a node on a simulated host.
 //!
 //! A scenario is a text file below `scenarios/`, its expected output a snapshot beside it; a new case
-//! needs no Rust. Each line is a command line without `freehold`; `<<< TEXT` gives it standard input,
-//! `#` begins a comment. `{here}` is the folder of the scenarios, `{port}` the controller's port. `!` begins
-//! something that happens outside: `! machine NAME in ZONE` connects a machine, with an agent and a
-//! hypervisor of that name; `! follow the link` opens the page that the last mail leads to.
+//! needs no Rust. Each line is a command line without `freehold`, a word with blanks in single quotes;
+//! `<<< TEXT` gives it standard input, `#` begins a comment. `{here}` is the folder of the scenarios,
+//! `{port}` the controller's port. `!` begins something that happens outside: `! machine NAME in ZONE`
+//! connects a machine, with an agent and a hypervisor of that name; `! follow the link` opens the page
+//! that the last mail leads to.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -64,8 +65,8 @@ impl Cloud {
     fn run(&self, line: &str) -> String {
         let (line, input) = line.split_once(" <<< ").unwrap_or((line, ""));
         let screen = Screen::default();
-        let code = match CommandLine::try_parse_from(["freehold"].into_iter().chain(line.split_whitespace()))
-        {
+        let words = std::iter::once("freehold".to_owned()).chain(words(line));
+        let code = match CommandLine::try_parse_from(words) {
             Err(error) => {
                 screen.0.lock().unwrap().extend(error.to_string().into_bytes());
                 error.exit_code()
@@ -136,6 +137,18 @@ impl Cloud {
     }
 }
 
+/// The words of a command line; one in single quotes may hold blanks.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (position, part) in line.split('\'').enumerate() {
+        match position % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}
+
 fn play(scenario: &Path) -> String {
     let mut cloud = Cloud::start();
     let here = scenario.parent().unwrap().to_string_lossy().into_owned();
@@ -172,6 +185,7 @@ fn scenarios() {
         filters => vec![
             (r"\b[0-9a-f]{24}\b", "[ID]"),
             (r"\d+ ms", "[TIME]"),
+            (r"made \d{4}-\d\d-\d\d", "made [DAY]"),
             (r"Revision:    \d+", "Revision:    [NUMBER]"),
             (r"127\.0\.0\.1-\d+", "127.0.0.1-[PORT]"),
             (r"http://127\.0\.0\.1:\d+", "[URL]"),

@@ -287,3 +287,52 @@ fn a_list_is_read_in_bulk_or_one_by_one() {
         assert_eq!(server.requests().len(), if bulk { 1 } else { 4 });
     }
 }
+
+/// A controller that a member of a project sees: no region is theirs, and lists hold ids only.
+fn controller_of_a_member() -> Server {
+    const PROJECT: &str = "00000000000000000000000a";
+    const GATEWAY: &str = "00000000000000000000000b";
+    const CONNECTION: &str = "00000000000000000000000c";
+    const RECORD: &str = "00000000000000000000000d";
+    Server::serve(|seen| {
+        let path = seen.target.split('?').next().unwrap_or_default();
+        let parts: Vec<&str> = path.trim_start_matches("/api/v1/").split('/').collect();
+        let named = |id: &str, name: &str| Answer::json(200, &json!({ "id": id, "name": name }));
+        match parts.as_slice() {
+            ["region", ..] => Answer::refusal(403, "for operators"),
+            ["project"] => Answer::json(200, &json!([PROJECT])),
+            ["project", PROJECT] => named(PROJECT, "shop"),
+            ["project", PROJECT, "records"] => Answer::json(200, &json!([RECORD])),
+            ["record", RECORD] => named(RECORD, "www"),
+            ["kawaii"] => Answer::json(200, &json!([GATEWAY])),
+            ["kawaii", GATEWAY] => named(GATEWAY, "way-out"),
+            ["kawaii", GATEWAY, "ipsec"] => Answer::json(200, &json!([CONNECTION])),
+            ["kawaii", GATEWAY, "ipsec", CONNECTION] => named(CONNECTION, "office"),
+            _ => Answer::refusal(404, "no such path"),
+        }
+    })
+}
+
+#[test]
+fn kinds_without_a_collection_are_found_through_their_parents() {
+    let server = controller_of_a_member();
+    let terminal = Screen::default().terminal();
+    let client = Client::new(&connection(&server.url()), &terminal).unwrap();
+    let (records, connections) = (find("dns-record").unwrap(), find("ipsec-connection").unwrap());
+    let directory = Directory::new(&client);
+    let found = directory.list(records, &Scope::EMPTY).unwrap();
+    assert_eq!(found.iter().map(Object::name).collect::<Vec<_>>(), ["www"]);
+    let refused = directory.list(records, &Scope::of([("region", "paris")])).unwrap_err();
+    assert_eq!(refused.failure(), Failure::Denied);
+    // By id alone, before its list was read, and by name.
+    for text in ["00000000000000000000000c", "office"] {
+        let directory = Directory::new(&client);
+        let object = directory.find(connections, text, &Scope::EMPTY).unwrap();
+        assert_eq!(
+            directory.path_of(connections, object.id()).unwrap(),
+            "/kawaii/00000000000000000000000b/ipsec/00000000000000000000000c"
+        );
+    }
+    let missing = directory.path_of(connections, "00000000000000000000000e").unwrap_err();
+    assert_eq!(missing.failure(), Failure::NotFound);
+}

@@ -1,4 +1,5 @@
-//! Removes objects on their way out as soon as nothing is left of them on any node.
+//! Removes objects on their way out as soon as nothing is left of them on any node, and at a start makes what
+//! an older version did not know of.
 //!
 //! Woken by commits; at a start, and after falling behind, it looks at everything. What could not be removed
 //! is tried again after a while.
@@ -6,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use freehold_kinds::finalize;
+use freehold_kinds::{domain, finalize};
 use freehold_runtime::{Backoff, Supervisor};
 use freehold_store::{Actor, CommitError, Event, Key, Snapshot, Store};
+use freehold_types::Timestamp;
 use tokio::time::Instant;
 
 /// How long failed removals wait before they are tried again, and at most.
@@ -58,6 +60,7 @@ impl Removals {
     async fn hear(&mut self, store: &Store, event: Event) {
         match event {
             Event::Reset(snapshot) => {
+                complete(store).await;
                 let deleting = snapshot.everything().filter(|object| object.meta().deleting.is_some());
                 for key in deleting.map(|object| object.key()).collect::<Vec<_>>() {
                     self.remove(store, key).await;
@@ -99,6 +102,20 @@ impl Removals {
                 self.next = Instant::now() + FIRST_WAIT;
             }
             self.failed.insert(key);
+        }
+    }
+}
+
+/// Makes what is missing of the controller's own objects.
+async fn complete(store: &Store) {
+    while domain::missing(&store.snapshot(), Timestamp::now()).is_some() {
+        let actor = Actor::internal("finalizer", "an older version did not know of domains");
+        let plan = |snapshot: &Snapshot| {
+            Ok::<_, ()>((domain::missing(snapshot, Timestamp::now()).unwrap_or_default(), ()))
+        };
+        if let Err(error) = store.transact(actor, plan).await {
+            tracing::error!(%error, "domains could not be made; edges may not answer for all names until a restart");
+            return;
         }
     }
 }

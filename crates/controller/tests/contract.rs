@@ -84,9 +84,7 @@ impl Document {
         let mut words: BTreeSet<String> = BTreeSet::new();
         let lists = schema["oneOf"].as_array().into_iter().flatten().map(|choice| &choice["enum"]);
         for list in lists.chain([&schema["enum"]]) {
-            words.extend(
-                list.as_array().into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned),
-            );
+            words.extend(list.as_array().into_iter().flatten().filter(|word| !word.is_null()).map(word));
         }
         if words.is_empty() { Value::Null } else { json!(words) }
     }
@@ -150,11 +148,15 @@ impl Document {
                 faults.compare(&what("maximum"), &bound(&found["maximum"]), &bound(&wanted["le"]));
             }
             let words = wanted["enum"].as_array();
-            let words: Option<BTreeSet<&str>> =
-                words.map(|words| words.iter().filter_map(Value::as_str).collect());
+            let words: Option<BTreeSet<String>> = words.map(|words| words.iter().map(word).collect());
             faults.compare(&what("words"), &self.words(found), &json!(words));
         }
     }
+}
+
+/// A word as a text; groups of algorithms are known by numbers.
+fn word(word: &Value) -> String {
+    word.as_str().map_or_else(|| word.to_string(), str::to_owned)
 }
 
 fn not_yet_served() -> BTreeSet<&'static str> {

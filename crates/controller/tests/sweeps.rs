@@ -75,13 +75,14 @@ async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Id, Clie
     let compute = member.api("POST", &path).json(&body).wait(60).send().await.id();
     let path = format!("/project/{}/kwarantine", site.blue.project);
     let group = member.post(&path, &json!({ "name": "apart", "policy": "host" })).await.id();
+    let services = services(cluster, site.blue.project, site.region, &member).await;
     let snapshot = cluster.snapshot();
     let parts = &snapshot.get::<Compute>(compute).expect("it is there").spec;
     let token =
         snapshot.claimed::<Token>(&Token::owner_claim(site.blue.member.id)).expect("it has a key").id();
     let mail = snapshot.all::<Mail>().next().expect("there was mail").id();
     let machine = cluster.named("n1");
-    let objects = BTreeMap::from([
+    let mut objects = BTreeMap::from([
         ("userId", site.blue.member.id),
         ("teamId", site.blue.team),
         ("tokenId", token),
@@ -101,7 +102,34 @@ async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Id, Clie
         ("komputeId", compute),
         ("kwarantineId", group),
     ]);
+    objects.extend(services);
     (objects, site.red.project, site.red.member.client(cluster), site.red.administrator.client(cluster))
+}
+
+/// The network services of a project, and an edge.
+async fn services(cluster: &Cluster, project: Id, region: Id, member: &Client) -> [(&'static str, Id); 5] {
+    let operator = cluster.operator();
+    let edge = operator.post(&format!("/region/{region}/kiwi"), &json!({ "name": "north" })).await.id();
+    let record = json!({ "name": "ntp", "addresses": ["10.0.0.7"] });
+    let record = operator.post(&format!("/region/{region}/record"), &record).await.id();
+    let place = format!("/project/{project}/region/{region}");
+    let gateway = member.post(&format!("{place}/kawaii"), &json!({})).await.id();
+    let connection = json!({
+        "name": "office", "remote_ip": "198.51.100.7", "remote_subnet": "172.30.0.0/24",
+        "pre_shared_key": "correct horse battery",
+        "phase1_dh_group_number": 19, "phase1_integrity_algorithm": "SHA256", "phase1_encryption_algorithm": "AES256",
+        "phase2_dh_group_number": 14, "phase2_integrity_algorithm": "SHA512", "phase2_encryption_algorithm": "AES128",
+    });
+    let connection = member.post(&format!("/kawaii/{gateway}/ipsec"), &connection).await.id();
+    let balancer =
+        member.post(&format!("{place}/konvey"), &json!({ "name": "front", "endpoints": [] })).await.id();
+    [
+        ("kiwiId", edge),
+        ("recordId", record),
+        ("kawaiiId", gateway),
+        ("kawaiiIpSecId", connection),
+        ("konveyId", balancer),
+    ]
 }
 
 fn path(row: &Row, text_of: impl Fn(&str) -> String) -> String {
@@ -230,6 +258,11 @@ async fn what_is_beside_the_table_is_shut_too() {
     answer.refused(404);
     cluster.anonymous().api("PATCH", "/region").send().await.refused(405);
     cluster.anonymous().with_key("wrong").get("/region").await.refused(401);
+    for below in ["", "/", "/instance-id"] {
+        let path = format!("/latest/meta-data{below}");
+        let asked = cluster.anonymous().raw("GET", &path).header("x-kowabunga-source-ip", "10.0.0.10");
+        asked.send().await.refused(404);
+    }
     let page = cluster.anonymous().raw("GET", "/metrics").send().await;
     assert_eq!(page.status, 200);
     for line in [

@@ -7,8 +7,8 @@ use freehold_web::openapi::{SchemaOf, schema_of};
 use crate::kind::{Kind, Scope};
 use crate::route::Row;
 use crate::{
-    adapter, agent, antiaffinity, compute, hypervisor, image, instance, mail, network, pool, project, region,
-    session, subnet, team, token, user, volume, zone,
+    adapter, agent, antiaffinity, balancer, compute, domain, edge, gateway, hypervisor, image, instance,
+    ipsec, mail, network, pool, project, record, region, session, subnet, team, token, user, volume, zone,
 };
 
 /// Makes the public form of an object.
@@ -81,6 +81,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<region::Region>(region::ROWS),
     Entry::public::<zone::Zone>(zone::ROWS),
     Entry::public::<hypervisor::Hypervisor>(hypervisor::ROWS),
+    Entry::public::<edge::Edge>(edge::ROWS),
+    Entry::internal::<domain::Domain>(&[]),
+    Entry::public::<record::Record>(record::ROWS),
     Entry::public::<network::Network>(network::ROWS),
     Entry::public::<subnet::Subnet>(subnet::ROWS),
     Entry::public::<adapter::Adapter>(adapter::ROWS),
@@ -91,6 +94,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<instance::Instance>(instance::ROWS),
     Entry::public::<compute::Compute>(compute::ROWS),
     Entry::public::<antiaffinity::Group>(antiaffinity::ROWS),
+    Entry::public::<gateway::Gateway>(gateway::ROWS),
+    Entry::public::<ipsec::Connection>(ipsec::ROWS),
+    Entry::public::<balancer::Balancer>(balancer::ROWS),
 ];
 
 /// The store's registry of all kinds.
@@ -113,8 +119,11 @@ pub fn by_parameter(parameter: &str) -> Option<&'static Entry> {
 pub fn by_list(path: &str) -> Option<&'static Entry> {
     let (_, last) = path.rsplit_once('/')?;
     ENTRIES.iter().find(|entry| {
-        let plural = entry.parameter.strip_suffix("Id").and_then(|one| last.strip_prefix(one));
-        matches!(plural, Some("" | "s" | "es"))
+        let one = entry.parameter.strip_suffix("Id");
+        let plural = one.and_then(|one| last.strip_prefix(one));
+        // Children may be named without their parent: `/kawaii/{kawaiiId}/ipsec`.
+        let child = one.is_some_and(|one| one.to_ascii_lowercase().ends_with(last));
+        matches!(plural, Some("" | "s" | "es")) || child
     })
 }
 

@@ -8,15 +8,22 @@ use freehold_types::agent::{Desired, ObjectKind, Observed, Phase};
 
 use crate::adapter::Adapter;
 use crate::agent::Agent;
+use crate::balancer::Balancer;
+use crate::domain::{self, Domain};
+use crate::edge::Edge;
 use crate::environment::Environment;
+use crate::gateway::Gateway;
 use crate::hypervisor::Hypervisor;
 use crate::image::Image;
 use crate::instance::Instance;
+use crate::ipsec::Connection;
 use crate::network::Network;
 use crate::placed::{self, NodeState, Row};
 use crate::pool::Pool;
 use crate::project::Project;
+use crate::record::Record;
 use crate::region::Region;
+use crate::service;
 use crate::subnet::Subnet;
 use crate::volume::Volume;
 use crate::zone::Zone;
@@ -41,6 +48,15 @@ pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<De
         for instance in snapshot.referrers::<Instance>(host.id()) {
             objects.extend(placed::desired(instance, agent, snapshot, environment));
         }
+        for gateway in snapshot.referrers::<Gateway>(host.id()) {
+            objects.extend(placed::desired(gateway, agent, snapshot, environment));
+        }
+        for balancer in snapshot.referrers::<Balancer>(host.id()) {
+            objects.extend(placed::desired(balancer, agent, snapshot, environment));
+        }
+    }
+    for domain in snapshot.all::<Domain>() {
+        objects.extend(placed::desired(domain, agent, snapshot, environment));
     }
     objects
 }
@@ -52,6 +68,9 @@ const ROWS: &[Row] = &[
     Row::of::<Volume>(),
     Row::of::<Network>(),
     Row::of::<Instance>(),
+    Row::of::<Gateway>(),
+    Row::of::<Balancer>(),
+    Row::of::<Domain>(),
 ];
 
 /// The row of a kind; `None` for kinds that nodes do not know.
@@ -82,44 +101,97 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
         return Vec::new();
     }
     let id = change.key.id;
-    let instances_of =
-        |adapter: Id| snapshot.referrers::<Instance>(adapter).map(Object::key).collect::<Vec<_>>();
+    // What it was matters too: what it has given up follows.
+    let both = || change.before.iter().chain(&change.after);
+    let own = std::iter::once(change.key);
     match change.key.kind {
         Instance::KIND => {
             // Its networks come and go with it, also those of adapters that it has given up.
-            let objects = change.before.iter().chain(&change.after);
-            let networks = objects.filter_map(|object| object.downcast::<Instance>()).flat_map(|instance| {
-                instance.spec.adapters.iter().filter_map(|adapter| network_of(*adapter, snapshot))
+            let instances = both().filter_map(|object| object.downcast::<Instance>());
+            let around = instances.flat_map(|instance| {
+                let adapters = instance.spec.adapters.iter();
+                let networks = adapters.filter_map(|adapter| network_of(*adapter, snapshot));
+                networks.chain(names_of(instance, snapshot)).collect::<Vec<_>>()
             });
-            std::iter::once(change.key).chain(networks).collect()
+            own.chain(around).collect()
         }
-        Pool::KIND => {
-            std::iter::once(change.key).chain(snapshot.referrers::<Image>(id).map(Object::key)).collect()
+        Pool::KIND => own.chain(keys::<Image>(id, snapshot)).collect(),
+        Image::KIND | Volume::KIND | Domain::KIND => vec![change.key],
+        Record::KIND => {
+            let records = both().filter_map(|object| object.downcast::<Record>());
+            records.filter_map(|record| domain::of(record.spec.parent.id(), snapshot)).collect()
         }
-        Image::KIND | Volume::KIND => vec![change.key],
+        Edge::KIND => all::<Domain>(snapshot).chain(all::<Gateway>(snapshot)).collect(),
         Network::KIND => {
             let subnets = snapshot.referrers::<Subnet>(id);
             let adapters = subnets.flat_map(|subnet| snapshot.referrers::<Adapter>(subnet.id()));
-            std::iter::once(change.key)
-                .chain(adapters.flat_map(|adapter| instances_of(adapter.id())))
-                .collect()
+            own.chain(adapters.flat_map(|adapter| keys::<Instance>(adapter.id(), snapshot))).collect()
         }
         Subnet::KIND => {
             let object = change.after.as_ref().or(change.before.as_ref());
             let subnet = object.and_then(|object| object.downcast::<Subnet>());
             let network = subnet.map(|subnet| Key::of::<Network>(subnet.spec.network));
             let adapters = snapshot.referrers::<Adapter>(id);
-            network.into_iter().chain(adapters.flat_map(|adapter| instances_of(adapter.id()))).collect()
+            let machines = adapters.flat_map(|adapter| keys::<Instance>(adapter.id(), snapshot));
+            network.into_iter().chain(machines).chain(services(id, snapshot)).collect()
         }
-        Adapter::KIND => instances_of(id).into_iter().chain(network_of(id, snapshot)).collect(),
-        // Peers reach each other by the addresses that nodes tell.
-        Agent::KIND => snapshot.all::<Network>().map(Object::key).collect(),
-        // Their names are in the seeds of machines.
+        Adapter::KIND => {
+            let adapters = both().filter_map(|object| object.downcast::<Adapter>());
+            let leases = adapters.flat_map(|adapter| keys::<Gateway>(adapter.spec.subnet, snapshot));
+            let machines = snapshot.referrers::<Instance>(id);
+            let names = machines.filter_map(|machine| domain::of(machine.spec.project, snapshot));
+            let around = keys::<Instance>(id, snapshot).chain(network_of(id, snapshot));
+            around.chain(leases).chain(names).collect()
+        }
+        // Peers reach each other by the addresses that nodes tell; gateways ask edges by theirs.
+        Agent::KIND => all::<Network>(snapshot).chain(all::<Gateway>(snapshot)).collect(),
+        Gateway::KIND => {
+            let gateways = both().filter_map(|object| object.downcast::<Gateway>());
+            let networks = gateways.flat_map(|gateway| service::networks(gateway.spec.subnets(), snapshot));
+            let project = both().find_map(|object| Some(object.downcast::<Gateway>()?.spec.project));
+            // Machines leave through it from when it is there.
+            let moved = change.before.is_none() || change.after.is_none();
+            let behind = project.filter(|_| moved).into_iter().flat_map(|project| {
+                keys::<Instance>(project, snapshot).chain(keys::<Balancer>(project, snapshot))
+            });
+            own.chain(networks).chain(behind).collect()
+        }
+        Balancer::KIND => {
+            let balancers = both().filter_map(|object| object.downcast::<Balancer>());
+            let subnets = balancers.map(|balancer| balancer.spec.subnet);
+            own.chain(service::networks(subnets, snapshot)).collect()
+        }
+        Connection::KIND => {
+            let connections = both().filter_map(|object| object.downcast::<Connection>());
+            connections.map(|connection| Key::of::<Gateway>(connection.spec.gateway)).collect()
+        }
+        // Their names are in the seeds of machines; hosts have agents that make services.
         Project::KIND | Region::KIND | Zone::KIND | Hypervisor::KIND => {
-            snapshot.referrers::<Instance>(id).map(Object::key).collect()
+            keys::<Instance>(id, snapshot).chain(services(id, snapshot)).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Those of a kind that name an object.
+fn keys<K: Entity>(target: Id, snapshot: &Snapshot) -> impl Iterator<Item = Key> {
+    snapshot.referrers::<K>(target).map(Object::key)
+}
+
+/// All of a kind.
+fn all<K: Entity>(snapshot: &Snapshot) -> impl Iterator<Item = Key> {
+    snapshot.all::<K>().map(Object::key)
+}
+
+/// The network services that name an object.
+fn services(target: Id, snapshot: &Snapshot) -> impl Iterator<Item = Key> {
+    keys::<Gateway>(target, snapshot).chain(keys::<Balancer>(target, snapshot))
+}
+
+/// Where the name of a machine is told: its domain, and the gateways that give it its address.
+fn names_of(instance: &Object<Instance>, snapshot: &Snapshot) -> impl Iterator<Item = Key> {
+    let project = instance.spec.project;
+    domain::of(project, snapshot).into_iter().chain(keys::<Gateway>(project, snapshot))
 }
 
 fn is_new_spec(change: &Change) -> bool {

@@ -152,6 +152,8 @@ pub struct Lease {
     pub mac: Mac,
     pub address: Ipv4Addr,
     pub host: String,
+    /// The private virtual address of its zone.
+    pub router: Ipv4Addr,
 }
 
 /// One instance of a project's load balancer: a network namespace with a proxy.
@@ -262,7 +264,7 @@ impl Ports {
 impl FromStr for Ports {
     type Err = InvalidPorts;
 
-    /// Blanks around numbers are passed over; overlapping and adjoining ranges become one.
+    /// Overlapping and adjoining ranges become one.
     fn from_str(text: &str) -> Result<Self, InvalidPorts> {
         let invalid = || InvalidPorts(text.to_owned());
         let port = |text: &str| {
@@ -272,7 +274,7 @@ impl FromStr for Ports {
         let mut ranges = Vec::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (port(first.trim())?, port(last.trim())?);
+            let (first, last) = (port(first)?, port(last)?);
             if first > last || ranges.len() == PORTS_LIMIT {
                 return Err(invalid());
             }
@@ -326,10 +328,12 @@ mod tests {
     fn lists_of_ports_are_read_and_written() {
         let shown = |text: &str| text.parse::<Ports>().map(|ports| ports.to_string());
         assert_eq!(shown("80").unwrap(), "80");
-        assert_eq!(shown("443, 80").unwrap(), "80,443");
+        assert_eq!(shown("443,80").unwrap(), "80,443");
         assert_eq!(shown("8000-8099,80,8050-8100,81").unwrap(), "80-81,8000-8100");
         assert_eq!(shown("1-65535").unwrap(), "1-65535");
-        for bad in ["", "0", "65536", "80-", "-80", "90-80", "80,,81", "http", "+80", "80;81", "1-2-3"] {
+        for bad in
+            ["", "443, 80", "0", "65536", "80-", "-80", "90-80", "80,,81", "http", "+80", "80;81", "1-2-3"]
+        {
             assert!(shown(bad).unwrap_err().to_string().contains("8000-8099"), "{bad}");
         }
         assert!(vec!["80"; PORTS_LIMIT + 1].join(",").parse::<Ports>().is_err());

@@ -195,7 +195,6 @@ fn project_of_all(region: Id) -> Project {
         subnet_size: 24,
         subnets: std::collections::BTreeMap::new(),
         zone_gateways: std::collections::BTreeMap::new(),
-        vrrp_ids: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use crate::client::Wait;
 use crate::directory::Scope;
 use crate::draft::{read_parents, scope_args};
-use crate::kind::{self, Field, KINDS, Kind, Shape};
+use crate::kind::{self, Field, KINDS, Kind, Presence, Shape};
 use crate::render::{Format, duration};
 
 /// How long `--wait` waits when it does not say.
@@ -121,11 +121,27 @@ pub(super) fn named_kind(word: &str) -> Result<&'static Kind, clap::Error> {
     kind::find(word).map_err(|error| clap::Error::raw(clap::error::ErrorKind::InvalidSubcommand, error))
 }
 
+/// Says at the end of a command's help how the short texts of a kind are written, where it has any.
+pub(super) fn with_grammar(command: Command, kind: &'static Kind) -> Command {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for field in kind.fields.iter().filter(|field| field.presence != Presence::Observed) {
+        if let Shape::Notes(notation) = field.shape
+            && !told.contains(&(notation.placeholder(), notation.grammar()))
+        {
+            told.push((notation.placeholder(), notation.grammar()));
+        }
+    }
+    let told: Vec<_> =
+        told.iter().map(|(word, text)| format!("{word}:\n  {}", text.replace('\n', "\n  "))).collect();
+    if told.is_empty() { command } else { command.after_help(told.join("\n")) }
+}
+
 /// The usage of a command that makes or changes objects of a kind: its name, then what must be given.
 pub(super) fn usage_of(verb: &str, kind: &'static Kind, required: fn(&Field) -> bool) -> String {
     const WIDTH: usize = 80;
     const INDENT: usize = "Usage: ".len();
-    let mut parts = vec!["<NAME>".to_owned()];
+    let optional = verb == "create" && kind.may_be_nameless();
+    let mut parts = vec![if optional { "[NAME]" } else { "<NAME>" }.to_owned()];
     for field in kind.fields.iter().filter(|field| field.key != "name" && required(field)) {
         let value = if matches!(field.shape, Shape::Choice(_)) {
             "WORD".to_owned()

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
 
-use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of};
+use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of, with_grammar};
 use crate::directory::Scope;
 use crate::draft::{self, Draft, Placement};
 use crate::error::{Error, Result};
-use crate::kind::{self, KINDS, Kind, fill};
+use crate::kind::{self, KINDS, Kind, fill, placeholders};
 use crate::object::Object;
 use crate::session::{Session, Shown, Waiting, read_secret, read_text, source_name};
 
@@ -65,20 +65,21 @@ fn refusing_command(kind: &'static Kind) -> Command {
 }
 
 fn kind_command(kind: &'static Kind) -> Command {
-    Command::new(kind.name)
+    let command = Command::new(kind.name)
         .about(kind.about)
         .override_usage(usage_of("create", kind, |field| field.presence.required()))
         .aliases(kind.aliases)
         .alias(kind.plural)
-        .arg(Arg::new("NAME").help("Its name").required_unless_present("name").conflicts_with("name"))
+        .arg(Arg::new("NAME").help("Its name").conflicts_with("name"))
         .args(draft::field_args(kind, |field| field.presence.at_creation()))
         .mut_args(|arg| {
             let required = kind.field(arg.get_id().as_str()).is_some_and(|field| field.presence.required());
             arg.required(required)
         })
         .mut_arg("name", |arg| arg.hide(true).required(false))
-        .mut_arg("NAME", |arg| arg.required_unless_present("name"))
-        .args(draft::parent_args(kind))
+        .mut_arg("NAME", |arg| if kind.may_be_nameless() { arg } else { arg.required_unless_present("name") })
+        .args(draft::parent_args(kind));
+    with_grammar(command, kind)
 }
 
 impl FromArgMatches for CreateArgs {
@@ -180,13 +181,19 @@ fn create(draft: &Draft, beside: &Scope, wait: WaitArgs, session: &Session<'_>) 
     Ok(object)
 }
 
-/// The parents that a draft names, and those beside its file that it could have named.
+/// The parents that a draft names, and those beside its file that it could have named as well.
 fn named(draft: &Draft, beside: &Scope) -> Scope {
+    let together = |one: &str, other: &str| {
+        let has = |template: &'static str, name: &str| placeholders(template).any(|part| part == name);
+        draft.kind.creates.iter().any(|template| has(template, one) && has(template, other))
+    };
     let mut named = draft.parents.clone();
-    let has_place = named.get("zone").is_some() || named.get("region").is_some();
+    // In their order the project comes first: what is in a project or else in a region is in the project.
     for (name, value) in beside.iter() {
-        let fits = draft.kind.parents().contains(&name) && named.get(name).is_none();
-        if fits && !(has_place && matches!(name, "zone" | "region")) {
+        let known = draft.kind.parents().contains(&name) && draft.parents.get(name).is_none();
+        let joins = draft.parents.iter().all(|(other, _)| together(other, name));
+        let spare = named.get("project").is_some() && !together("project", name);
+        if known && joins && !spare {
             named.insert(name, value.to_owned());
         }
     }

@@ -120,7 +120,7 @@ fn confirm(doomed: &[(&'static Kind, Object)], session: &Session<'_>) -> Result<
 
 fn delete(kind: &'static Kind, object: &Object, args: &DeleteArgs, session: &Session<'_>) -> Result<()> {
     let subject = format!("{} {}", kind.name, object.name());
-    let path = format!("{}/{}", kind.path, object.id());
+    let path = session.directory.path_of(kind, object.id())?;
     let wait = match (args.no_wait, args.wait) {
         (true, _) => Wait::No,
         (false, Some(limit)) => Wait::UpTo(limit),

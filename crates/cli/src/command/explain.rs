@@ -71,6 +71,7 @@ fn traits(field: &Field) -> String {
         Shape::Pairs => "mapping".to_owned(),
         Shape::Reference(kind) => format!("{kind}, by name or id"),
         Shape::References(kind) => format!("{kind}s, by name or id"),
+        Shape::Notes(_) => "texts or mappings".to_owned(),
         Shape::Nodes | Shape::Any => "value".to_owned(),
     };
     let when = match field.presence {

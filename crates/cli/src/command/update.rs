@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of};
+use super::arguments::{ResultArgs, WaitArgs, file_arg, named_kind, usage_of, with_grammar};
 use super::create::{read_files, read_secrets};
 use crate::directory::Scope;
 use crate::draft::{self, Draft};
@@ -49,7 +49,7 @@ impl Args for UpdateArgs {
 }
 
 fn kind_command(kind: &'static Kind) -> Command {
-    Command::new(kind.name)
+    let command = Command::new(kind.name)
         .about(kind.about)
         .override_usage(usage_of("update", kind, |_| false))
         .aliases(kind.aliases)
@@ -57,7 +57,8 @@ fn kind_command(kind: &'static Kind) -> Command {
         .arg(Arg::new("NAME").help("Its name or id").required(true))
         .args(draft::field_args(kind, |field| field.presence.in_updates()))
         .mut_arg("name", |arg| arg.help("Its new name"))
-        .args(draft::fixed_args(kind))
+        .args(draft::fixed_args(kind));
+    with_grammar(command, kind)
 }
 
 impl FromArgMatches for UpdateArgs {
@@ -127,7 +128,8 @@ fn update(mut draft: Draft, object: &Object, args: &UpdateArgs, session: &Sessio
     let kind = draft.kind;
     let subject = format!("{} {}", kind.name, object.name());
     let lookup = |kind: &'static Kind, text: &str| session.directory.id_of(kind, text, &Scope::EMPTY);
-    let changed = if let Some(request) = draft.update(object, &lookup)? {
+    let path = session.directory.path_of(kind, object.id())?;
+    let changed = if let Some(request) = draft.update(object, path, &lookup)? {
         let answer = session.send(&format!("update {subject}"), &request.wait(args.wait.prefer()))?;
         session.directory.forget();
         session.terminal.note(&format!("Updated {subject}."));

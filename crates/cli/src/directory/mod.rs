@@ -29,6 +29,8 @@ type Collection = Arc<Vec<Object>>;
 pub struct Directory<'a> {
     client: &'a Client<'a>,
     collections: Mutex<BTreeMap<String, Collection>>,
+    /// The collections in which objects were met whose path tells a parent, by their ids.
+    homes: Mutex<BTreeMap<String, String>>,
 }
 
 /// Names of objects by kind and id.
@@ -51,7 +53,7 @@ impl Names {
 impl<'a> Directory<'a> {
     /// A directory that has met nothing yet.
     pub const fn new(client: &'a Client<'a>) -> Self {
-        Self { client, collections: Mutex::new(BTreeMap::new()) }
+        Self { client, collections: Mutex::new(BTreeMap::new()), homes: Mutex::new(BTreeMap::new()) }
     }
 
     /// The client beneath.
@@ -64,10 +66,38 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// What the controller says, the object named.
     pub fn read(&self, kind: &'static Kind, id: &str) -> Result<Object> {
+        let path = self.path_of(kind, id)?;
+        self.read_at(kind, id, path)
+    }
+
+    fn read_at(&self, kind: &'static Kind, id: &str, path: String) -> Result<Object> {
         self.client
-            .get(format!("{}/{id}", kind.path))
+            .get(path)
             .and_then(Object::from_json)
             .map_err(|error| error.during(format!("cannot read {} {id}", kind.name)))
+    }
+
+    /// The path of an object. Where it tells a parent, the lists of all parents are looked through, unless
+    /// the object was met already.
+    ///
+    /// # Errors
+    /// Not found, when no list holds it; those of the lists.
+    pub fn path_of(&self, kind: &'static Kind, id: &str) -> Result<String> {
+        if !kind.is_nested() {
+            return Ok(format!("{}/{id}", kind.path));
+        }
+        if self.home_of(id).is_none() {
+            self.list(kind, &Scope::EMPTY)?;
+        }
+        let home = self.home_of(id).ok_or_else(|| {
+            Error::new(Failure::NotFound, format!("there is no {} `{id}`", kind.name))
+                .hint(format!("see them with `freehold get {}`", kind.name))
+        })?;
+        Ok(format!("{home}/{id}"))
+    }
+
+    fn home_of(&self, id: &str) -> Option<String> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// The objects of a kind that are within a scope, ordered by name.
@@ -75,9 +105,33 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// When the kind cannot be listed by that scope, or the controller refuses.
     pub fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Object>> {
-        let Some(template) = scope::narrowest(kind, scope.iter().map(|(name, _)| name))? else {
-            return Ok(sorted(self.collection(kind, kind.path)?.to_vec()));
-        };
+        match scope::narrowest(kind, scope.iter().map(|(name, _)| name))? {
+            Some(template) => self.list_within(kind, template, scope),
+            None if kind.listed => Ok(sorted(self.collection(kind, kind.path)?.to_vec())),
+            None => self.gather(kind),
+        }
+    }
+
+    /// The objects of a kind without a collection of all: those of every sub-collection. One that is not
+    /// for us holds nothing, as long as another one is.
+    fn gather(&self, kind: &'static Kind) -> Result<Vec<Object>> {
+        let mut objects = Vec::new();
+        let mut refusal = None;
+        for template in kind.within {
+            match self.list_within(kind, template, &Scope::EMPTY) {
+                Ok(found) => objects.push(found),
+                Err(error) if error.failure() == Failure::Denied => refusal = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match refusal {
+            Some(error) if objects.is_empty() => Err(error),
+            _ => Ok(sorted(objects.concat())),
+        }
+    }
+
+    /// The objects of a sub-collection, for every parent that the scope leaves open.
+    fn list_within(&self, kind: &'static Kind, template: &'static str, scope: &Scope) -> Result<Vec<Object>> {
         let given = self.identify(scope)?;
         let mut places = vec![given.clone()];
         for open in placeholders(template).filter(|name| !given.contains_key(name)) {
@@ -155,9 +209,9 @@ impl<'a> Directory<'a> {
         let mut names = Names::default();
         for name in kinds {
             let kind = kind::find(name)?;
-            match self.collection(kind, kind.path) {
+            match self.list(kind, &Scope::EMPTY) {
                 Ok(objects) => {
-                    for object in objects.iter() {
+                    for object in &objects {
                         names.insert(kind.name, object.id(), object.name());
                     }
                 }
@@ -213,13 +267,23 @@ impl<'a> Directory<'a> {
         };
         let (ids, objects): (Vec<Value>, Vec<Value>) = items.into_iter().partition(Value::is_string);
         let mut objects = objects.into_iter().map(Object::from_json).collect::<Result<Vec<_>>>()?;
-        for read in parallel(&ids, |id| self.read(kind, id.as_str().unwrap_or_default())) {
+        let read = |id: &Value| {
+            let id = id.as_str().unwrap_or_default();
+            // Only a nested collection is the path of its objects too.
+            let base = if kind.is_nested() { path } else { kind.path };
+            self.read_at(kind, id, format!("{base}/{id}"))
+        };
+        for read in parallel(&ids, read) {
             match read {
                 Ok(object) => objects.push(object),
                 // Removed between the list and the read.
                 Err(error) if error.failure() == Failure::NotFound => {}
                 Err(error) => return Err(error),
             }
+        }
+        if kind.is_nested() {
+            let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            homes.extend(objects.iter().map(|object| (object.id().to_owned(), path.to_owned())));
         }
         Ok(objects)
     }

@@ -91,7 +91,8 @@ fn read_entry(draft: &mut Draft, key: &str, value: &Value) -> Result<(), Vec<Str
         draft.parents.insert(parent, text.to_owned());
         return Ok(());
     }
-    let nested = kind.fields.iter().any(|field| field.key.split('.').next() == Some(key) && field.key != key);
+    let outer = |path: &str| path.split_once('.').is_some_and(|(outer, _)| outer == key);
+    let nested = kind.fields.iter().any(|field| outer(field.key) || outer(field.wire));
     match (nested, value.as_object()) {
         (true, Some(inner)) => read_nested(draft, key, inner),
         (true, None) => Err(vec![format!("`{key}`: a mapping is expected")]),

@@ -54,6 +54,7 @@ fn field_arg(field: &'static Field) -> Arg {
         | Shape::Pairs
         | Shape::Reference(_)
         | Shape::References(_)
+        | Shape::Notes(_)
         | Shape::Nodes
         | Shape::Any => {
             let arg = arg.value_name(field.shape.placeholder()).value_parser(parser(field));

@@ -99,17 +99,18 @@ impl Draft {
     }
 
     /// The request that changes an object; `None` when it is as wanted already. A nested object of which
-    /// only a part is given keeps the rest. What only steers a creation is passed over.
+    /// only a part is given keeps the rest. What only steers a creation is passed over. `path` is that of
+    /// the object.
     ///
     /// # Errors
     /// Those of the lookup, the field named; usage, when what is fixed differs.
-    pub fn update(&self, object: &Object, lookup: Lookup<'_>) -> Result<Option<Request>> {
+    pub fn update(&self, object: &Object, path: String, lookup: Lookup<'_>) -> Result<Option<Request>> {
         let mut body = Map::new();
         let mut fixed = Vec::new();
         for field in self.kind.fields.iter().filter(|field| field.place == Place::Body) {
             let Some(value) = self.values.get(field.key) else { continue };
             let value = resolve(field, value, lookup)?;
-            if same(&value, object.at(field.wire)) {
+            if same(&field.shape.wish(&value), &field.shape.wish(object.at(field.wire))) {
                 continue;
             }
             if !field.presence.in_updates() {
@@ -125,7 +126,6 @@ impl Draft {
             put(&mut body, field.wire, value);
         }
         faults(&format!("{} {}", self.kind.name, object.name()), fixed)?;
-        let path = format!("{}/{}", self.kind.path, object.id());
         Ok((!body.is_empty()).then(|| Request::new(Method::Put, path).body(Value::Object(body))))
     }
 }
@@ -156,9 +156,16 @@ pub fn faults(subject: &str, faults: Vec<String>) -> Result<()> {
 fn resolve(field: &Field, value: &Value, lookup: Lookup<'_>) -> Result<Value> {
     let Some(target) = field.shape.target() else { return Ok(value.clone()) };
     let target = kind::find(target)?;
-    let find = |item: &Value| {
-        let text = item.as_str().unwrap_or_default();
+    let identify = |text: &Value| {
+        let text = text.as_str().unwrap_or_default();
         lookup(target, text).map(Value::from).map_err(|error| error.during(format!("field `{}`", field.key)))
+    };
+    let find = |item: &Value| {
+        // A structure names what it refers to under the noun of its kind.
+        let Some(name) = item.get(target.name) else { return identify(item) };
+        let mut structure = item.clone();
+        structure[target.name] = identify(name)?;
+        Ok(structure)
     };
     match value.as_array() {
         Some(items) => items.iter().map(find).collect::<Result<_>>().map(Value::Array),
@@ -242,7 +249,7 @@ mod tests {
     fn an_update_of_a_part_keeps_the_rest() {
         let object = Object::from_json(json!({ "id": "1", "quotas": { "vcpus": 8, "memory": 5 } })).unwrap();
         let draft = draft("project", &[("quotas.memory", json!(7)), ("description", json!(""))]);
-        let request = draft.update(&object, &lookup).unwrap().unwrap();
+        let request = draft.update(&object, "/project/1".to_owned(), &lookup).unwrap().unwrap();
         assert_eq!(request.path, "/project/1");
         assert_eq!(request.body, Some(json!({ "quotas": { "vcpus": 8, "memory": 7 } })));
     }
@@ -267,7 +274,9 @@ mod tests {
         let subnet =
             Object::from_json(json!({ "id": "1", "name": "a", "cidr": "10.0.0.0/8", "dns": "10.0.0.1" }));
         let subnet = subnet.unwrap();
-        let update = |values: &[(&'static str, Value)]| draft("subnet", values).update(&subnet, &lookup);
+        let update = |values: &[(&'static str, Value)]| {
+            draft("subnet", values).update(&subnet, "/subnet/1".to_owned(), &lookup)
+        };
         let same = [("name", json!("a")), ("cidr", json!("10.0.0.0/8")), ("reserved", json!([]))];
         assert_eq!(update(&same).unwrap(), None);
         let request = update(&[("name", json!("a")), ("dns", json!("10.0.0.2"))]).unwrap().unwrap();
@@ -275,6 +284,34 @@ mod tests {
         let fixed = update(&[("cidr", json!("10.0.0.0/9"))]).unwrap_err();
         assert_eq!(fixed.to_string(), "subnet a: `cidr` is fixed at creation");
         let group = Object::from_json(json!({ "id": "1", "users": ["user:b", "user:a"] })).unwrap();
-        assert_eq!(draft("team", &[("users", json!(["a", "b"]))]).update(&group, &lookup).unwrap(), None);
+        let wanted = draft("team", &[("users", json!(["a", "b"]))]);
+        assert_eq!(wanted.update(&group, "/team/1".to_owned(), &lookup).unwrap(), None);
+    }
+
+    #[test]
+    fn a_structure_is_compared_by_what_was_wished() {
+        let gateway = json!({
+            "id": "1", "firewall": { "ingress": [], "egress_policy": "accept", "egress": [] },
+            "dnat": [{ "destination": "10.0.0.7", "protocol": "tcp", "ports": "80" }],
+            "vpc_peerings": [{
+                "subnet": "subnet:b", "policy": "drop", "ingress": [], "egress": [],
+                "netip": [{ "zone": "z", "private": "10.0.1.5" }],
+            }],
+        });
+        let gateway = Object::from_json(gateway).unwrap();
+        let update = |key: &'static str, value: Value| {
+            let field = kind::find("gateway").unwrap().field(key).unwrap();
+            let values = [(field.key, field.shape.read(&value).unwrap())];
+            draft("gateway", &values).update(&gateway, "/kawaii/1".to_owned(), &lookup)
+        };
+        assert_eq!(update("forwards", json!("tcp/80=10.0.0.7")).unwrap(), None);
+        assert_eq!(update("peerings", json!("b")).unwrap(), None);
+        assert!(
+            update("peerings", json!("b=accept")).unwrap_err().to_string().contains("`peerings` is fixed")
+        );
+        let request = update("firewall.egress", json!("udp/53@9.9.9.9")).unwrap().unwrap();
+        let rule = json!({ "destination": "9.9.9.9", "protocol": "udp", "ports": "53" });
+        let firewall = json!({ "ingress": [], "egress_policy": "accept", "egress": [rule] });
+        assert_eq!(request.body, Some(json!({ "firewall": firewall })));
     }
 }

@@ -4,16 +4,21 @@
 //! Flags, documents, tables, requests and help are made from it, so that a new kind is one entry in one
 //! of the tables beside this file, and a line in [`KINDS`] below. Nothing here does I/O.
 
+mod balancer;
 mod compute;
+mod edge;
 mod field;
+mod gateway;
 mod identity;
 mod location;
 mod network;
+mod notation;
 mod project;
 mod shape;
 mod storage;
 
 pub use field::{Field, Place, Presence};
+pub use notation::Notation;
 pub use project::AMOUNTS;
 pub use shape::Shape;
 
@@ -24,6 +29,7 @@ pub static KINDS: &[&Kind] = &[
     &location::REGION,
     &location::ZONE,
     &location::HYPERVISOR,
+    &edge::EDGE,
     &network::NETWORK,
     &network::SUBNET,
     &network::ADAPTER,
@@ -34,6 +40,10 @@ pub static KINDS: &[&Kind] = &[
     &compute::COMPUTE,
     &compute::INSTANCE,
     &compute::ANTI_AFFINITY_GROUP,
+    &gateway::GATEWAY,
+    &gateway::IPSEC_CONNECTION,
+    &balancer::LOAD_BALANCER,
+    &edge::DNS_RECORD,
     &identity::USER,
     &identity::TEAM,
     &identity::TOKEN,
@@ -51,8 +61,11 @@ pub struct Kind {
     pub aliases: &'static [&'static str],
     /// One line on what it is.
     pub about: &'static str,
-    /// Collection of all; one object is read, updated and deleted at `path/{id}`.
+    /// One object is read, updated and deleted at `path/{id}`. A placeholder is that of a parent, which
+    /// only the lists tell.
     pub path: &'static str,
+    /// Whether `path` is the collection of all; else there is none beside `within`.
+    pub listed: bool,
     /// Sub-collections. Each `{placeholder}` is the name or alias of a kind.
     pub within: &'static [&'static str],
     /// Where it is created, the preferred path first; none when it cannot be created by itself.
@@ -78,6 +91,7 @@ const BASE: Kind = Kind {
     aliases: &[],
     about: "",
     path: "",
+    listed: true,
     within: &[],
     creates: &[],
     made_by: "",
@@ -126,8 +140,12 @@ pub struct Column {
 pub enum Cell {
     /// The field with this key.
     Field(&'static str),
+    /// The field with this key, as short as can be.
+    Brief(&'static str),
     /// How many values the field with this key has.
     Count(&'static str),
+    /// How many values the fields with these keys have together.
+    Sum(&'static [&'static str]),
     /// What it is doing.
     State,
     /// How long ago it was made.
@@ -143,6 +161,14 @@ impl Column {
 
     const fn field(title: &'static str, key: &'static str) -> Self {
         Self::new(title, Cell::Field(key))
+    }
+
+    const fn brief(title: &'static str, key: &'static str) -> Self {
+        Self::new(title, Cell::Brief(key))
+    }
+
+    const fn sum(title: &'static str, keys: &'static [&'static str]) -> Self {
+        Self::new(title, Cell::Sum(keys))
     }
 
     const fn count(title: &'static str, key: &'static str) -> Self {
@@ -197,6 +223,16 @@ impl Kind {
     /// The field with a key, as written in documents, or its noun on the wire.
     pub fn field(&self, key: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.key == key || field.wire == key)
+    }
+
+    /// Whether only a parent leads to an object of it.
+    pub fn is_nested(&self) -> bool {
+        self.path.contains('{')
+    }
+
+    /// Whether it may be made without a name.
+    pub fn may_be_nameless(&self) -> bool {
+        self.field("name").is_some_and(|name| !name.presence.required())
     }
 
     /// Whether it runs.
@@ -291,13 +327,18 @@ mod tests {
     #[test]
     fn every_word_of_a_table_is_known() {
         for kind in KINDS {
-            for template in kind.within.iter().chain(kind.creates) {
+            for template in kind.within.iter().chain(kind.creates).chain([&kind.path]) {
                 for name in placeholders(template) {
                     assert!(find(name).is_ok(), "{}: {template}", kind.name);
                 }
             }
             for column in kind.columns {
-                if let Cell::Field(key) | Cell::Count(key) = column.cell {
+                let keys = match &column.cell {
+                    Cell::Field(key) | Cell::Brief(key) | Cell::Count(key) => std::slice::from_ref(key),
+                    Cell::Sum(keys) => *keys,
+                    Cell::State | Cell::Age | Cell::Id => &[],
+                };
+                for key in keys {
                     assert!(kind.field(key).is_some(), "{}: column {key}", kind.name);
                 }
             }
@@ -317,6 +358,11 @@ mod tests {
             ("storage_pool", "storage-pool"),
             ("template", "image"),
             ("vnets", "network"),
+            ("kiwis", "edge"),
+            ("kawaii", "gateway"),
+            ("ipsec", "ipsec-connection"),
+            ("LB", "load-balancer"),
+            ("record", "dns-record"),
         ] {
             assert_eq!(find(text).unwrap().name, name);
         }

@@ -5,6 +5,7 @@
 use freehold_types::{secret::Secret, size};
 use serde_json::{Map, Number, Value, json};
 
+use super::notation::Notation;
 use crate::near::nearest;
 
 /// The shape of a field's value.
@@ -38,6 +39,8 @@ pub enum Shape {
     References(&'static str),
     /// How far nodes are: objects with `agent`, `phase` and `message`.
     Nodes,
+    /// Several structured values, each with a short text of its own.
+    Notes(Notation),
     /// Whatever the controller says.
     Any,
 }
@@ -45,7 +48,7 @@ pub enum Shape {
 impl Shape {
     /// Whether it holds several values; its flag may then be repeated.
     pub const fn several(self) -> bool {
-        matches!(self, Self::Texts | Self::Ranges | Self::Pairs | Self::References(_))
+        matches!(self, Self::Texts | Self::Ranges | Self::Pairs | Self::References(_) | Self::Notes(_))
     }
 
     /// The kind that it refers to.
@@ -53,6 +56,7 @@ impl Shape {
         match self {
             Self::Reference(kind) | Self::References(kind) => Some(kind),
             Self::Nodes => Some("agent"),
+            Self::Notes(notation) => notation.target(),
             Self::Text
             | Self::Secret
             | Self::Integer(..)
@@ -82,6 +86,7 @@ impl Shape {
             Self::Ranges => "FIRST-LAST".to_owned(),
             Self::Pairs => "KEY=VALUE".to_owned(),
             Self::Reference(_) | Self::References(_) => "NAME".to_owned(),
+            Self::Notes(notation) => notation.placeholder().to_owned(),
         }
     }
 
@@ -113,6 +118,7 @@ impl Shape {
                 Some((key, value)) if !key.is_empty() => Ok(json!({ "key": key, "value": value })),
                 _ => Err(format!("`{text}` is not a pair: write it as key=value")),
             },
+            Self::Notes(notation) => notation.read_text(text),
             Self::Reference(_) | Self::References(_) if text.is_empty() => {
                 Err("a name or id is missing".to_owned())
             }
@@ -157,6 +163,7 @@ impl Shape {
             None => Ok(()),
         };
         match self {
+            Self::Notes(notation) => notation.read_structure(object),
             Self::Money => {
                 known(["price", "currency"])?;
                 money(&format!("{} {}", part("price")?, part("currency")?))
@@ -209,6 +216,7 @@ impl Shape {
             (Self::Pairs, Value::Object(pair)) => {
                 format!("{}={}", text_of(pair.get("key")), text_of(pair.get("value")))
             }
+            (Self::Notes(notation), Value::Object(structure)) => notation.show(structure, name),
             (Self::Nodes, Value::Object(node)) => {
                 let agent = text_of(node.get("agent"));
                 let parts = [
@@ -230,6 +238,24 @@ impl Shape {
         }
     }
 
+    /// The value for a table, where there is little room.
+    pub fn brief(self, value: &Value, name: &dyn Fn(&str, &str) -> Option<String>) -> String {
+        match (self, value) {
+            (Self::Notes(_), Value::Array(items)) => {
+                items.iter().map(|item| self.brief(item, name)).collect::<Vec<_>>().join(", ")
+            }
+            (Self::Notes(notation), Value::Object(structure)) => notation.brief(structure, name),
+            _ => self.show(value, name),
+        }
+    }
+
+    /// What of a value somebody can have wished for: of structures, neither what the controller adds, nor
+    /// the defaults that it leaves out.
+    pub fn wish(self, value: &Value) -> Value {
+        let structured = matches!(self, Self::Notes(_));
+        structured.then(|| self.read(value).ok()).flatten().unwrap_or_else(|| value.clone())
+    }
+
     /// The value for documents: our words and plain bytes, readable again by [`Shape::read`].
     pub fn document(self, value: &Value) -> Value {
         match (self, value) {
@@ -239,6 +265,10 @@ impl Shape {
                 .map(|range| self.show(range, &|_, _| None).into())
                 .collect::<Vec<Value>>()
                 .into(),
+            (Self::Notes(notation), Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_object().map_or_else(|| item.clone(), |item| notation.document(item)))
+                .collect(),
             (Self::Pairs, Value::Array(pairs)) => pairs
                 .iter()
                 .map(|pair| (text_of(pair.get("key")), Value::from(text_of(pair.get("value")))))
@@ -308,7 +338,7 @@ fn range(text: &str) -> Result<Value, String> {
 }
 
 /// A scalar of a document as text.
-fn scalar(value: &Value) -> Result<String, String> {
+pub(super) fn scalar(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
@@ -318,7 +348,7 @@ fn scalar(value: &Value) -> Result<String, String> {
     }
 }
 
-fn text_of(value: Option<&Value>) -> String {
+pub(super) fn text_of(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

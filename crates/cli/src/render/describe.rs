@@ -65,19 +65,23 @@ fn section(detail: &Detail, value: Option<&Value>, around: &Surroundings) -> Str
 
 /// A key as a label: `data_disk` is `Data disk`.
 pub fn label_of(key: &str) -> String {
-    let key = key.rsplit_once('.').map_or(key, |(outer, inner)| if outer == "quotas" { key } else { inner });
+    let key = key.rsplit_once('.').map_or(key, |(outer, inner)| {
+        // These name what several inner words would leave open.
+        if matches!(outer, "quotas" | "phase1" | "phase2") { key } else { inner }
+    });
     let words: Vec<String> = key
         .split(['_', '.'])
         .map(|word| match word {
             "vcpus" => "vCPUs".to_owned(),
-            "ip" | "cidr" | "dns" | "mac" | "uefi" | "os" | "vlan" | "cpu" | "uuid" | "vrrp" => {
-                word.to_uppercase()
-            }
+            "ip" | "cidr" | "dns" | "mac" | "uefi" | "os" | "vlan" | "cpu" | "uuid" | "vrrp" | "vip"
+            | "dpd" | "dh" => word.to_uppercase(),
             "quotas" => "quota".to_owned(),
+            "phase1" => "phase 1".to_owned(),
+            "phase2" => "phase 2".to_owned(),
             word => word.to_owned(),
         })
         .collect();
-    let label = words.join(" ").replace("anti affinity", "anti-affinity");
+    let label = words.join(" ").replace("anti affinity", "anti-affinity").replace("pre shared", "pre-shared");
     let mut letters = label.chars();
     match letters.next() {
         Some(first) if !label.starts_with("vCPUs") => first.to_uppercase().chain(letters).collect(),
@@ -92,7 +96,11 @@ mod tests {
     #[test]
     fn keys_become_labels() {
         let labels =
-            ["data_disk", "vcpus", "quotas.vcpus", "ip", "cpu.model", "ceph_secret_uuid"].map(label_of);
-        assert_eq!(labels, ["Data disk", "vCPUs", "Quota vCPUs", "IP", "Model", "Ceph secret UUID"]);
+            ["data_disk", "vcpus", "quotas.vcpus", "cpu.model", "ceph_secret_uuid", "phase1.dh_group"]
+                .map(label_of);
+        assert_eq!(
+            labels,
+            ["Data disk", "vCPUs", "Quota vCPUs", "Model", "Ceph secret UUID", "Phase 1 DH group"]
+        );
     }
 }

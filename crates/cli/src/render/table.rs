@@ -122,6 +122,7 @@ pub fn objects_table(kind: &'static Kind, objects: &[Object], wide: bool, around
 
 fn cell(kind: &Kind, column: &Column, object: &Object, around: &Surroundings) -> TableCell {
     let value = |key: &str| kind.field(key).map(|field| (field, object.at(field.wire)));
+    let count = |key: &str| value(key).and_then(|(_, value)| value.as_array()).map_or(0, Vec::len);
     match column.cell {
         Cell::Id => object.id().into(),
         Cell::Age => object.created_at().map(|at| age(around.now.since(at))).unwrap_or_default().into(),
@@ -129,9 +130,12 @@ fn cell(kind: &Kind, column: &Column, object: &Object, around: &Surroundings) ->
             let state = around.states.get(object.id()).cloned().unwrap_or_default();
             TableCell { style: Style::of_state(&state), text: state }
         }
-        Cell::Count(key) => {
-            value(key).and_then(|(_, value)| value.as_array()).map_or(0, Vec::len).to_string().into()
-        }
+        Cell::Count(key) => count(key).to_string().into(),
+        Cell::Sum(keys) => keys.iter().copied().map(count).sum::<usize>().to_string().into(),
+        Cell::Brief(key) => value(key)
+            .map(|(field, value)| field.shape.brief(value, &|kind, id| around.names.get(kind, id)))
+            .unwrap_or_default()
+            .into(),
         Cell::Field(key) => value(key)
             .map(|(field, value)| field.show(value, &|kind, id| around.names.get(kind, id)))
             .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))

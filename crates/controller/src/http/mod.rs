@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 mod limit;
+mod metadata;
 mod operations;
 mod pages;
 pub(crate) mod server;
@@ -33,6 +34,7 @@ pub(crate) fn router(engine: Engine, hub: Hub) -> Router {
     }
     api.merge(operations::routes())
         .merge(pages::routes())
+        .merge(metadata::routes())
         .route(agent::PATH, any(nodes::session::upgrade).with_state(hub))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)

@@ -21,7 +21,7 @@ use crate::region::Region;
 use crate::route::Call;
 use crate::subnet::{self, Subnet};
 use crate::volume::{self, Volume};
-use crate::{crud, text};
+use crate::{crud, domain, text};
 
 /// Makes a compute with all its parts; the id is that of the compute.
 ///
@@ -106,6 +106,9 @@ pub(super) fn create(call: &Call<'_>, place: Place) -> Result<(Transaction, Id, 
 fn refuse_taken(project: Id, name: &str, snapshot: &Snapshot) -> Result<(), ApiError> {
     crud::refuse_taken::<Compute>(snapshot, &Compute::name_claim(project, name), None, name)?;
     crud::refuse_taken::<Instance>(snapshot, &Instance::name_claim(project, name), None, name)?;
+    if let Some(project) = snapshot.get::<Project>(project) {
+        domain::refuse_recorded(project, name, snapshot)?;
+    }
     for part in ["os", "data"] {
         let part = format!("{name}-{part}");
         crud::refuse_taken::<Volume>(snapshot, &Volume::name_claim(project, &part), None, &part)?;

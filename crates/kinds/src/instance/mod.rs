@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod election;
+pub mod metadata;
 pub mod plan;
 mod routes;
 mod seed;
@@ -28,6 +29,7 @@ use crate::zone::Zone;
 pub use routes::ROWS;
 pub(crate) use routes::{NEW, action, updated};
 pub use seed::check as check_seed_templates;
+pub(crate) use slice::local_address_of;
 pub use state::wire_state;
 
 /// What an instance is.

@@ -18,7 +18,7 @@ use crate::route::Permission::Account;
 use crate::route::{Call, Link, Outcome, Row, Success, Wait};
 use crate::volume::Volume;
 use crate::zone::Zone;
-use crate::{crud, hypervisor, mail, text};
+use crate::{crud, domain, hypervisor, mail, text};
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::Instance>);
@@ -138,6 +138,7 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
     Project::charge(project, amounts, call.snapshot, &mut transaction)?;
     let claim = Instance::name_claim(project.id(), &body.name);
     crud::refuse_taken::<Instance>(call.snapshot, &claim, None, &body.name)?;
+    domain::refuse_recorded(project, &body.name, call.snapshot)?;
     let devices = plan::check_devices(&body.adapters, &body.volumes, (project, region), None, call.snapshot)?;
     let groups = plan::groups(&body.kwarantines, project.id(), call.snapshot)?;
     let wish = Wish {
@@ -200,6 +201,7 @@ pub(crate) fn updated(
         Some(instance.id()),
         &name,
     )?;
+    domain::refuse_recorded(project, &name, call.snapshot)?;
     let spec = Instance {
         name,
         description: crud::changed_description(current.description.as_deref(), change.description)?,

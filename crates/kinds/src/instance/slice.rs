@@ -7,14 +7,15 @@ use freehold_types::Id;
 use freehold_types::agent::{Machine, Nic, ObjectKind, Seed, Specification};
 use freehold_types::wire::{OperatingSystem, VolumeType};
 
-use super::Instance;
 use super::seed::{self, Interface, Route, Variables};
+use super::{Instance, metadata};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
+use crate::gateway::Gateway;
 use crate::hypervisor::Hypervisor;
 use crate::network::Network;
 use crate::placed::Placed;
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::region::Region;
 use crate::subnet::Subnet;
 use crate::volume::Volume;
@@ -107,6 +108,11 @@ pub(super) fn local_address(cards: &[Card<'_>]) -> Option<Ipv4Addr> {
     cards.iter().find(|card| card.network.spec.private)?.adapter.spec.addresses.first().copied()
 }
 
+/// The private address that an instance is known by.
+pub(crate) fn local_address_of(spec: &Instance, snapshot: &Snapshot) -> Option<Ipv4Addr> {
+    local_address(&cards(spec, snapshot))
+}
+
 /// The seed; what goes needs none, so that a template that does not render keeps nothing from going.
 fn seed(
     object: &Object<Instance>,
@@ -130,22 +136,24 @@ fn variables(
     environment: &Environment,
 ) -> Option<Variables> {
     let spec = &object.spec;
-    let project = &snapshot.get::<Project>(spec.project)?.spec;
+    let project = snapshot.get::<Project>(spec.project)?;
     let interfaces = cards
         .iter()
         .enumerate()
-        .map(|(position, card)| interface(position, card, spec, project, environment))
+        .map(|(position, card)| interface(position, card, spec, project, snapshot, environment))
         .collect();
     Some(Variables {
         hostname: spec.name.clone(),
-        domain: project.domain.clone(),
+        domain: project.spec.domain.clone(),
         instance_id: object.id(),
         root_password: spec.root_password.expose().clone(),
-        service_user: project.bootstrap_user.clone(),
-        service_user_key: project.bootstrap_pubkey.clone(),
+        service_user: project.spec.bootstrap_user.clone(),
+        service_user_key: project.spec.bootstrap_pubkey.clone(),
         region: snapshot.get::<Region>(spec.region)?.spec.name.clone(),
         zone: snapshot.get::<Zone>(spec.zone)?.spec.name.clone(),
-        metadata_endpoint: format!("{}/latest/meta-data", environment.public_url),
+        metadata_endpoint: format!("{}{}", environment.public_url, metadata::PATH),
+        metadata_token: metadata::token(object.id(), environment).into_inner(),
+        metadata_script: seed::METADATA_SCRIPT,
         local_ip: local_address(cards),
         interfaces,
     })
@@ -155,19 +163,26 @@ fn interface(
     position: usize,
     card: &Card<'_>,
     instance: &Instance,
-    project: &Project,
+    project: &Object<Project>,
+    snapshot: &Snapshot,
     environment: &Environment,
 ) -> Interface {
     let (subnet, private) = (&card.subnet.spec, card.network.spec.private);
     let addresses = &card.adapter.spec.addresses;
     let prefix = subnet.cidr.prefix_len();
     let has_address = !addresses.is_empty();
-    let zone_gateway =
-        project.zone_gateways.get(&instance.zone).filter(|address| subnet.cidr.contains(*address));
-    let way_out = match (private, environment.host_gateways) {
-        (false, _) => Some((subnet.gateway, PUBLIC_METRIC)),
-        (true, true) => Some((subnet.gateway, PRIVATE_METRIC)),
-        (true, false) => zone_gateway.map(|address| (*address, PRIVATE_METRIC)),
+    let way_out = if private {
+        let router = project::way_out(project, instance.region, instance.zone, subnet, snapshot, environment);
+        router.map(|address| (address, PRIVATE_METRIC))
+    } else {
+        Some((subnet.gateway, PUBLIC_METRIC))
+    };
+    // A gateway answers for names where the subnet names no resolver of its own.
+    let gateway = Gateway::of(instance.project, instance.region, snapshot)
+        .filter(|gateway| private && gateway.spec.private_subnet == card.subnet.id());
+    let resolver = match (subnet.dns, gateway.and(way_out)) {
+        (None, Some((address, _))) => address,
+        _ => subnet.resolver(),
     };
     let default =
         way_out.map(|(via, metric)| Route { to: "0.0.0.0/0".to_owned(), via, metric: Some(metric) });
@@ -184,7 +199,11 @@ fn interface(
         mtu: card.network.spec.guest_mtu(),
         addresses: addresses.iter().map(|address| format!("{address}/{prefix}")).collect(),
         routes: if has_address { default.into_iter().chain(extra).collect() } else { Vec::new() },
-        resolvers: if has_address { vec![subnet.resolver()] } else { Vec::new() },
-        search: if private && has_address { project.domain.iter().cloned().collect() } else { Vec::new() },
+        resolvers: if has_address { vec![resolver] } else { Vec::new() },
+        search: if private && has_address {
+            project.spec.domain.iter().cloned().collect()
+        } else {
+            Vec::new()
+        },
     }
 }

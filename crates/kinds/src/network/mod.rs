@@ -19,6 +19,7 @@ use crate::kind::{Kind, Scope, Updatable};
 use crate::placed::{Placed, PlacedStatus};
 use crate::region::Region;
 use crate::route::Call;
+use crate::service;
 use crate::subnet::Subnet;
 use crate::{agent, crud};
 
@@ -152,13 +153,14 @@ impl Placed for Network {
 
     /// Looks at the machines of the one host, not at those of the network.
     fn is_assigned(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
-        snapshot
-            .referrers::<Hypervisor>(agent)
+        let hosts = || snapshot.referrers::<Hypervisor>(agent);
+        let machines = hosts()
             .flat_map(|host| snapshot.referrers::<Instance>(host.id()))
             .filter(|instance| !is_gone(instance))
             .flat_map(|instance| instance.spec.adapters.iter())
             .filter_map(|adapter| snapshot.get::<Subnet>(snapshot.get::<Adapter>(*adapter)?.spec.subnet))
-            .any(|subnet| subnet.spec.network == object.id())
+            .any(|subnet| subnet.spec.network == object.id());
+        machines || hosts().any(|host| service::is_needed_on(host.id(), agent, object.id(), snapshot))
     }
 
     fn specification(
@@ -188,6 +190,7 @@ fn agents_with_machines(network: Id, snapshot: &Snapshot) -> Vec<Id> {
         .flat_map(|adapter| snapshot.referrers::<Instance>(adapter.id()))
         .filter(|instance| !is_gone(instance))
         .filter_map(|instance| snapshot.get::<Hypervisor>(instance.spec.hypervisor)?.spec.agent())
+        .chain(service::agents_in(network, snapshot))
         .collect();
     agents.sort_unstable();
     agents.dedup();

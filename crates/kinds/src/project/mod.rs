@@ -15,9 +15,11 @@ use crate::crud;
 use crate::kind::{Kind, Scope, Updatable};
 use crate::region::Region;
 use crate::route::Call;
+use crate::service;
 use crate::subnet::Subnet;
 use crate::team::Team;
 
+pub(crate) use network::way_out;
 pub use network::zone_gateways;
 pub use routes::ROWS;
 
@@ -43,7 +45,6 @@ pub struct Project {
     pub subnets: BTreeMap<Id, Id>,
     /// The gateway of each zone in its private subnet. An address once given to a zone stays.
     pub zone_gateways: BTreeMap<Id, Ipv4Addr>,
-    pub vrrp_ids: Vec<u8>,
 }
 
 impl Project {
@@ -120,7 +121,7 @@ impl Kind for Project {
                     })
                 })
                 .collect(),
-            reserved_vrrp_ids: spec.vrrp_ids,
+            reserved_vrrp_ids: service::vrids(object.id(), snapshot),
             teams: spec.teams,
             regions: spec.regions,
         }

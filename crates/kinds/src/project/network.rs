@@ -8,6 +8,8 @@ use freehold_types::wire::SubnetApplication;
 use freehold_types::{ApiError, Id};
 
 use super::Project;
+use crate::environment::Environment;
+use crate::gateway::Gateway;
 use crate::network::Network;
 use crate::region::Region;
 use crate::subnet::Subnet;
@@ -74,4 +76,20 @@ pub fn zone_gateways(
         }
     }
     gateways
+}
+
+/// The router of a project's machines and services in a zone: its gateway's address there; without a gateway
+/// that of the subnet, where hosts hold it.
+pub(crate) fn way_out(
+    project: &Object<Project>,
+    region: Id,
+    zone: Id,
+    subnet: &Subnet,
+    snapshot: &Snapshot,
+    environment: &Environment,
+) -> Option<Ipv4Addr> {
+    if environment.host_gateways && Gateway::of(project.id(), region, snapshot).is_none() {
+        return Some(subnet.gateway);
+    }
+    project.spec.zone_gateways.get(&zone).copied().filter(|address| subnet.cidr.contains(address))
 }

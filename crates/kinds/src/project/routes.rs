@@ -13,7 +13,7 @@ use crate::route::Permission::{Account, ProjectAdministrator};
 use crate::route::{Call, Link, Outcome, Row, Success};
 use crate::subnet::Subnet;
 use crate::team::Team;
-use crate::{crud, mail, text};
+use crate::{crud, domain, mail, text};
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::Project>);
@@ -96,13 +96,15 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         subnet_size,
         subnets: BTreeMap::new(),
         zone_gateways: BTreeMap::new(),
-        vrrp_ids: Vec::new(),
     };
     check(&project)?;
     let id = Id::generate();
     let mut transaction = Transaction::default();
     set_regions(&mut project, id, body.regions, call, &mut transaction)?;
     let key = Key::of::<Project>(id);
+    if let Some(domain) = &project.domain {
+        domain::join(domain, domain::Owner::Project(id), call.snapshot, call.now, &mut transaction);
+    }
     mail::announce_project(id, &project, call, &mut transaction);
     transaction.create(id, project, call.now);
     Ok(Outcome::object(transaction, key))
@@ -272,6 +274,10 @@ fn delete(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let mut transaction = Transaction::default();
     for subnet in project.spec.subnets.values().filter_map(|id| call.snapshot.get::<Subnet>(*id)) {
         transaction.update(subnet, Subnet { project: None, ..subnet.spec.clone() });
+    }
+    if let Some(domain) = &project.spec.domain {
+        let owner = domain::Owner::Project(project.id());
+        domain::leave(domain, owner, call.snapshot, call.now, &mut transaction);
     }
     transaction.delete(project);
     Ok(Outcome::done(transaction))

@@ -5,13 +5,14 @@ use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::schema_of;
 
 use super::Region;
+use crate::kind::Updatable;
 use crate::pool::Pool;
 use crate::route::{
     Call, Outcome,
     Permission::{Account, Operator},
     Row, Success,
 };
-use crate::{crud, text};
+use crate::{crud, domain, text};
 
 pub const ROWS: &[Row] = &[
     Row::new(
@@ -46,17 +47,10 @@ pub const ROWS: &[Row] = &[
         "update_region",
         Operator,
         Success::Model(schema_of::<wire::Region>),
-        crud::update::<Region>,
+        update,
     )
     .body(schema_of::<wire::RegionUpdate>),
-    Row::new(
-        "DELETE",
-        "/region/{regionId}",
-        "delete_region",
-        Operator,
-        Success::Done,
-        crud::delete::<Region>,
-    ),
+    Row::new("DELETE", "/region/{regionId}", "delete_region", Operator, Success::Done, delete),
     Row::new(
         "PATCH",
         "/region/{regionId}/pool/{poolId}/default",
@@ -78,8 +72,33 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let id = Id::generate();
     let description = text::description(description)?;
     let mut transaction = Transaction::default();
+    domain::join(&domain, domain::Owner::Region(id), call.snapshot, call.now, &mut transaction);
     transaction.create(id, Region { name, description, domain, default_pool: None }, call.now);
     Ok(Outcome::object(transaction, Key::of::<Region>(id)))
+}
+
+fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let region = call.object::<Region>(0)?;
+    let change = crud::changed_body(region, Region::READ_ONLY, call)?;
+    let spec = Region::updated(region, change, call)?;
+    let mut transaction = Transaction::default();
+    if !spec.domain.eq_ignore_ascii_case(&region.spec.domain) {
+        let owner = domain::Owner::Region(region.id());
+        domain::leave(&region.spec.domain, owner, call.snapshot, call.now, &mut transaction);
+        domain::join(&spec.domain, owner, call.snapshot, call.now, &mut transaction);
+    }
+    transaction.update(region, spec);
+    Ok(Outcome::object(transaction, region.key()))
+}
+
+fn delete(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let region = call.object::<Region>(0)?;
+    crud::refuse_used(region, call.snapshot)?;
+    let mut transaction = Transaction::default();
+    let owner = domain::Owner::Region(region.id());
+    domain::leave(&region.spec.domain, owner, call.snapshot, call.now, &mut transaction);
+    transaction.delete(region);
+    Ok(Outcome::done(transaction))
 }
 
 fn set_default_pool(call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -5,6 +5,7 @@ use freehold_types::Id;
 use freehold_types::agent::{
     Desired, Detail, Facts, Machine, MachineDetail, Observed, Phase, PowerTarget, Specification, State,
 };
+use freehold_types::service::{BalancerDetail, GatewayDetail};
 use freehold_types::size::GIB;
 
 use super::World;
@@ -103,7 +104,12 @@ fn detail(specification: &Specification) -> Option<Detail> {
         Specification::Image(_) => Detail::Image { virtual_size: 2 * GIB, fetched: GIB, total: Some(GIB) },
         Specification::Volume(volume) => Detail::Volume { bytes: volume.bytes },
         Specification::Machine(machine) => Detail::Machine(state_of(machine)),
-        Specification::Segment(_) => return None,
+        Specification::Gateway(gateway) => Detail::Gateway(GatewayDetail {
+            active: gateway.pairs.iter().map(|pair| pair.vrid).collect(),
+            tunnels: Vec::new(),
+        }),
+        Specification::Balancer(_) => Detail::Balancer(BalancerDetail { active: true, backends: Vec::new() }),
+        Specification::Segment(_) | Specification::DnsZone(_) => return None,
     };
     Some(detail)
 }

@@ -73,13 +73,10 @@ pub struct GatewayUpdate {
 #[schemars(rename = "KawaiiNetIp")]
 #[serde(deny_unknown_fields)]
 pub struct GatewayAddresses {
-    #[serde(default, deserialize_with = "ignored")]
     #[schemars(extend("readOnly" = true))]
     pub public: Vec<String>,
-    #[serde(default, deserialize_with = "ignored")]
     #[schemars(extend("readOnly" = true))]
     pub private: Vec<String>,
-    #[serde(default, deserialize_with = "ignored")]
     #[schemars(extend("readOnly" = true))]
     pub zones: Vec<GatewayZone>,
 }
@@ -90,13 +87,11 @@ pub struct GatewayAddresses {
 #[serde(deny_unknown_fields)]
 pub struct GatewayZone {
     /// Its name.
-    #[serde(default, deserialize_with = "ignored")]
     #[schemars(extend("readOnly" = true))]
     pub zone: String,
-    #[serde(default, deserialize_with = "ignored", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("readOnly" = true))]
     pub public: Option<String>,
-    #[serde(default, deserialize_with = "ignored")]
     #[schemars(extend("readOnly" = true))]
     pub private: String,
 }
@@ -276,12 +271,14 @@ pub struct IpsecConnection {
     #[serde(default = "default_lifetime")]
     pub phase1_lifetime: String,
     /// Diffie-Hellman group: 2, 5, or 14 to 24.
+    #[schemars(extend("enum" = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]))]
     pub phase1_dh_group_number: u8,
     pub phase1_integrity_algorithm: IntegrityAlgorithm,
     pub phase1_encryption_algorithm: EncryptionAlgorithm,
     #[serde(default = "default_lifetime")]
     pub phase2_lifetime: String,
     /// Diffie-Hellman group: 2, 5, or 14 to 24.
+    #[schemars(extend("enum" = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]))]
     pub phase2_dh_group_number: u8,
     pub phase2_integrity_algorithm: IntegrityAlgorithm,
     pub phase2_encryption_algorithm: EncryptionAlgorithm,
@@ -315,6 +312,7 @@ pub struct IpsecConnectionUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase1_lifetime: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]))]
     pub phase1_dh_group_number: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase1_integrity_algorithm: Option<IntegrityAlgorithm>,
@@ -323,6 +321,7 @@ pub struct IpsecConnectionUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase2_lifetime: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24]))]
     pub phase2_dh_group_number: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase2_integrity_algorithm: Option<IntegrityAlgorithm>,

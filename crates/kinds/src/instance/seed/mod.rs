@@ -15,6 +15,8 @@ use crate::environment::{SeedTemplate, SeedTemplates};
 
 const LINUX: [&str; 3] =
     [include_str!("linux/user-data"), include_str!("linux/meta-data"), include_str!("linux/network-config")];
+/// Prints what a guest may know of itself.
+pub(super) const METADATA_SCRIPT: &str = include_str!("linux/kw-meta");
 const WINDOWS: [&str; 3] = [
     include_str!("windows/user-data"),
     include_str!("windows/meta-data"),
@@ -34,6 +36,10 @@ pub(super) struct Variables {
     pub region: String,
     pub zone: String,
     pub metadata_endpoint: String,
+    /// What the machine is known by there.
+    pub metadata_token: String,
+    /// The program by which guests ask there.
+    pub metadata_script: &'static str,
     pub local_ip: Option<Ipv4Addr>,
     pub interfaces: Vec<Interface>,
 }
@@ -104,6 +110,8 @@ pub fn check(templates: &SeedTemplates) -> Result<(), ApiError> {
         region: "sample".to_owned(),
         zone: "sample".to_owned(),
         metadata_endpoint: "https://cloud.example.org/latest/meta-data".to_owned(),
+        metadata_token: "sample".to_owned(),
+        metadata_script: METADATA_SCRIPT,
         local_ip: Some(address),
         interfaces: vec![Interface {
             device: "ens3".to_owned(),
@@ -149,6 +157,8 @@ mod tests {
             region: "eu".into(),
             zone: "eu-1".into(),
             metadata_endpoint: "https://cloud.example.org/latest/meta-data".into(),
+            metadata_token: "5ec7e7".into(),
+            metadata_script: METADATA_SCRIPT,
             local_ip: Some(Ipv4Addr::new(10, 0, 0, 5)),
             interfaces: vec![
                 Interface {

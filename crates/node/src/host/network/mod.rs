@@ -26,9 +26,9 @@ mod advice;
 mod apply;
 mod desired;
 mod features;
-mod observe;
+pub(in crate::host) mod observe;
 mod plan;
-mod wire;
+pub(in crate::host) mod wire;
 mod world;
 
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ use self::world::World;
 use super::{HostError, Network};
 
 /// Link group of everything that is made here.
-const GROUP: u32 = 0x6672_6565;
+pub(in crate::host) const GROUP: u32 = 0x6672_6565;
 
 /// Protocol number of the addresses that are set here.
 const ADDRESS_PROTOCOL: u8 = 0xf2;

@@ -22,7 +22,7 @@ use super::{ADDRESS_PROTOCOL, GROUP};
 use crate::host::HostError;
 
 /// Prefix of the alias of each link of ours.
-pub(super) const ALIAS: &str = "freehold:";
+pub(in crate::host) const ALIAS: &str = "freehold:";
 
 impl Wire {
     /// The links as they are, with what concerns a segment looked at closely.

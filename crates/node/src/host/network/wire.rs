@@ -14,15 +14,15 @@ use tokio::task::JoinSet;
 use crate::host::HostError;
 
 /// A connection for one call; dropping it closes it.
-pub(super) struct Wire {
-    pub(super) handle: Handle,
+pub(in crate::host) struct Wire {
+    pub(in crate::host) handle: Handle,
     namespace: Option<PathBuf>,
     /// The task that moves messages, ended with the connection.
     _pump: JoinSet<()>,
 }
 
 impl Wire {
-    pub(super) async fn open(namespace: Option<&Path>) -> Result<Self, HostError> {
+    pub(in crate::host) async fn open(namespace: Option<&Path>) -> Result<Self, HostError> {
         let runtime = tokio::runtime::Handle::current();
         let opened = within(namespace, move || {
             // The socket joins the reactor of the runtime when it is made.
@@ -38,7 +38,7 @@ impl Wire {
     }
 
     /// Runs work on the files of the kernel, which depend on the namespace of the thread.
-    pub(super) async fn files<T: Send + 'static>(
+    pub(in crate::host) async fn files<T: Send + 'static>(
         &self,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HostError> {
@@ -46,7 +46,10 @@ impl Wire {
     }
 
     /// Sends a message that no wrapper of the netlink crate covers, and waits for its acknowledgement.
-    pub(super) async fn request(&self, message: NetlinkMessage<RouteNetlinkMessage>) -> Result<(), Error> {
+    pub(in crate::host) async fn request(
+        &self,
+        message: NetlinkMessage<RouteNetlinkMessage>,
+    ) -> Result<(), Error> {
         let mut answers = self.handle.clone().request(message)?;
         while let Some(answer) = answers.next().await {
             if let NetlinkPayload::Error(error) = answer.payload
@@ -60,7 +63,7 @@ impl Wire {
 }
 
 /// Runs work that blocks, on a thread in the namespace.
-pub(super) async fn within<T: Send + 'static>(
+pub(in crate::host) async fn within<T: Send + 'static>(
     namespace: Option<&Path>,
     act: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HostError> {
@@ -81,7 +84,7 @@ pub(super) async fn within<T: Send + 'static>(
 }
 
 /// Runs work on a thread of its own, which may change its namespace since it ends after the work.
-pub(super) async fn isolated<T: Send + 'static>(
+pub(in crate::host) async fn isolated<T: Send + 'static>(
     act: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HostError> {
     let (done, result) = tokio::sync::oneshot::channel();
@@ -96,11 +99,11 @@ pub(super) async fn isolated<T: Send + 'static>(
 }
 
 /// What the kernel answered, where it is an error of its own.
-pub(super) fn errno(error: &Error) -> Option<io::Error> {
+pub(in crate::host) fn errno(error: &Error) -> Option<io::Error> {
     if let Error::NetlinkError(message) = error { Some(message.to_io()) } else { None }
 }
 
 /// An error of netlink in words, without the wrapping.
-pub(super) fn describe(error: &Error) -> String {
+pub(in crate::host) fn describe(error: &Error) -> String {
     errno(error).map_or_else(|| error.to_string(), |error| error.to_string())
 }

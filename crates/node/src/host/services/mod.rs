@@ -1,6 +1,25 @@
 //! Gateways and load balancers on this host: network namespaces with daemons in them.
+//!
+//! Each service has a directory in the node's state, with its namespace (a bind mount), its configurations, which
+//! only root reads, and the logs of its daemons. Cables join the namespace to the bridges of its segments.
+//!
+//! *Guarantees:* what runs goes on when the node stops, and is known again when it starts; rules change in one
+//! step, and cut nothing that is connected; a removed service leaves nothing. *Must not:* touch a process, an
+//! interface or a namespace that it did not make.
 
-use std::path::PathBuf;
+mod balancer;
+pub(in crate::host) mod daemon;
+mod gateway;
+mod links;
+mod namespace;
+mod nft;
+mod vrrp;
+
+use std::fs::{DirBuilder, remove_dir_all};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use freehold_types::Id;
@@ -8,7 +27,12 @@ use freehold_types::agent::ObjectKey;
 use freehold_types::service::{Balancer, BalancerDetail, Gateway, GatewayDetail};
 use tokio::sync::mpsc;
 
+use self::daemon::Daemons;
+use self::namespace::Namespace;
 use super::{HostError, ServicePlan, Services};
+
+/// The daemons that a service may have.
+const DAEMONS: &[&str] = &["dnsmasq", "keepalived", "haproxy", "nginx"];
 
 /// How services are set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,36 +47,71 @@ pub struct ServicesConfig {
 /// The services of this host.
 #[derive(Debug)]
 pub struct NetworkServices {
-    #[expect(dead_code, reason = "used by what follows")]
     config: ServicesConfig,
+    daemons: Daemons,
+    events: Mutex<Option<mpsc::UnboundedReceiver<ObjectKey>>>,
 }
 
 impl NetworkServices {
     /// Services as configured. Nothing is touched before the first call.
-    pub const fn new(config: ServicesConfig) -> Self {
-        Self { config }
+    pub fn new(config: ServicesConfig) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self { config, daemons: Daemons::new(sender), events: Mutex::new(Some(receiver)) }
+    }
+
+    /// The network namespace of the bridges.
+    fn outside(&self) -> Option<&Path> {
+        self.config.namespace.as_deref()
+    }
+
+    /// The directory of a service, made when it is not there.
+    fn directory(&self, id: Id) -> Result<PathBuf, HostError> {
+        let directory = self.config.state.join(id.to_string());
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map(|()| directory)
+            .map_err(|error| HostError::Failed(format!("{}: {error}", self.config.state.display())))
+    }
+
+    /// Ends the daemons of a service, and removes all that it left.
+    async fn remove(&self, id: Id) -> Result<(), HostError> {
+        let directory = self.config.state.join(id.to_string());
+        if !directory.exists() {
+            return Ok(());
+        }
+        for daemon in DAEMONS {
+            self.daemons.stop(&directory, daemon).await?;
+        }
+        // Cables go with the namespace that their inner ends are in.
+        Namespace::new(&directory).remove()?;
+        match remove_dir_all(&directory) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(HostError::Failed(format!("{} cannot be removed: {error}", directory.display())))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[async_trait]
 impl Services for NetworkServices {
     async fn ensure_gateway(&self, plan: &ServicePlan<'_, Gateway>) -> Result<GatewayDetail, HostError> {
-        Err(HostError::Refused(format!("gateway {}: this node does not make gateways", plan.id)))
+        self.gateway(plan).await
     }
 
-    async fn remove_gateway(&self, _: Id) -> Result<(), HostError> {
-        Ok(())
+    async fn remove_gateway(&self, id: Id) -> Result<(), HostError> {
+        self.remove(id).await
     }
 
     async fn ensure_balancer(&self, plan: &ServicePlan<'_, Balancer>) -> Result<BalancerDetail, HostError> {
-        Err(HostError::Refused(format!("load balancer {}: this node does not make balancers", plan.id)))
+        self.balancer(plan).await
     }
 
-    async fn remove_balancer(&self, _: Id) -> Result<(), HostError> {
-        Ok(())
+    async fn remove_balancer(&self, id: Id) -> Result<(), HostError> {
+        self.remove(id).await
     }
 
     fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey> {
-        mpsc::unbounded_channel().1
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        events.unwrap_or_else(|| mpsc::unbounded_channel().1)
     }
 }
