@@ -17,6 +17,8 @@ pub enum PurgeError {
     Ledger(#[from] LedgerError),
     #[error("{key} cannot be removed from this host")]
     Host { key: ObjectKey, source: HostError },
+    #[error("what answers for names cannot be ended")]
+    Names(#[source] HostError),
 }
 
 /// Removes machines, segments, volumes, images and pools of a node's ledger from `host`, data included.
@@ -51,7 +53,7 @@ pub async fn purge(config: &NodeConfig, host: &Host) -> Result<(), PurgeError> {
             .await
             .map_err(|source| PurgeError::Host { key: desired.key, source })?;
     }
-    Ok(())
+    host.names.retire().await.map_err(PurgeError::Names)
 }
 
 async fn remove(desired: &Desired, pools: &BTreeMap<Id, Pool>, host: &Host) -> Result<(), HostError> {

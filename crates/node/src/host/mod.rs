@@ -8,6 +8,7 @@
 //! A call may be dropped at any await point (shutdown) and must leave a state from which the next call
 //! goes on. Errors say what to do about them.
 
+pub mod edge;
 pub mod machines;
 pub mod names;
 pub mod network;
@@ -165,4 +166,9 @@ pub trait Services: Send + Sync {
 pub trait Names: Send + Sync {
     async fn ensure_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
     async fn remove_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
+
+    /// Ends what runs for the sake of names, of a host that is to answer for none any more.
+    async fn retire(&self) -> Result<(), HostError> {
+        Ok(())
+    }
 }
