@@ -211,6 +211,10 @@ async fn it_outlives_the_node_and_mends_itself() {
     let mut events = services.events();
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
+    // It ran in a mount namespace of its own, as its unit may ask: only the daemons have the network still.
+    site::unmount(&state);
+    assert_eq!(ensure(&services, &spec).await.active, [7]);
+    assert_eq!(site::processes(&state), before);
     for (name, pid) in before.clone() {
         site::kill(pid);
         let told = tokio::time::timeout(Duration::from_secs(5), events.recv()).await;

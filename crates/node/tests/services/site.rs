@@ -116,6 +116,13 @@ pub(crate) fn processes(state: &State) -> Vec<(String, i32)> {
     found
 }
 
+/// Takes away what keeps the namespace of the gateway.
+pub(crate) fn unmount(state: &State) {
+    let file = state.path().join("services").join(GATEWAY.to_string()).join("netns");
+    let done = std::process::Command::new("umount").arg(file).status().unwrap();
+    assert!(done.success());
+}
+
 /// Kills a process as a fault would.
 pub(crate) fn kill(pid: i32) {
     let done = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();

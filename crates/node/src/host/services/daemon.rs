@@ -216,6 +216,13 @@ fn failed(file: &Path, error: &io::Error) -> HostError {
     HostError::Failed(format!("{}: {error}", file.display()))
 }
 
+/// A daemon of a directory that lives, if there is one.
+pub(super) fn living(directory: &Path) -> Option<i32> {
+    let files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
+    let records = files.filter(|file| file.extension().is_some_and(|extension| extension == "process"));
+    records.filter_map(|file| read(&file)).find(|record| find(record).is_some()).map(|record| record.pid)
+}
+
 /// The process of a record, if it is still the same and lives.
 fn find(record: &Record) -> Option<OwnedFd> {
     let process = open(record.pid)?;

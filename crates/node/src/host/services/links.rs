@@ -192,6 +192,21 @@ pub(super) async fn ensure(
     ))
 }
 
+/// Removes the cables of a service. The kernel does so with the namespace, but in its own time.
+pub(super) async fn remove(service: Id, outside: Option<&Path>) -> Result<(), HostError> {
+    let wire = Wire::open(outside).await?;
+    let mark = format!("{ALIAS}{service}");
+    let links = observe(&wire).await?;
+    for (name, _) in links.iter().filter(|(_, link)| link.alias.as_deref() == Some(&mark)) {
+        if let Err(error) = delete(&wire, name).await
+            && observe(&wire).await?.contains_key(name)
+        {
+            return Err(HostError::Failed(format!("{name} cannot be removed: {}", describe(&error))));
+        }
+    }
+    Ok(())
+}
+
 /// Sets the router towards other networks, or takes it away.
 pub(super) async fn default_route(namespace: &Namespace, router: Option<Ipv4Addr>) -> Result<(), HostError> {
     let wire = Wire::open(Some(namespace.path())).await?;

@@ -82,7 +82,7 @@ impl NetworkServices {
         for daemon in DAEMONS {
             self.daemons.stop(&directory, daemon).await?;
         }
-        // Cables go with the namespace that their inner ends are in.
+        links::remove(id, self.outside()).await?;
         Namespace::new(&directory).remove()?;
         match remove_dir_all(&directory) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

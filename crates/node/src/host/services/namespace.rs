@@ -1,7 +1,8 @@
 //! A network namespace of our own, kept by a bind mount in the node's state, so that it and what runs in it
 //! outlive the node, and several nodes can share a machine.
 //!
-//! *Guarantees:* making one that is there changes nothing; one that a reboot took away is made anew.
+//! *Guarantees:* making one that is there changes nothing; one that a reboot took away is made anew; one that only
+//! its daemons still have, since the node ran in a mount namespace of its own, is taken up again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{FsType, statfs};
 
+use super::daemon;
 use crate::host::HostError;
 use crate::host::network::wire::{isolated, within};
 
@@ -62,7 +64,8 @@ impl Namespace {
     pub(super) async fn ensure(&self) -> Result<(), HostError> {
         if !self.exists() {
             let path = self.path.clone();
-            isolated(move || make(&path)).await?.map_err(|error| self.explain("made", &error))?;
+            let held_by = path.parent().and_then(daemon::living);
+            isolated(move || make(&path, held_by)).await?.map_err(|error| self.explain("made", &error))?;
         }
         let (name, wanted) = CONNECTIONS;
         within(Some(&self.path), move || {
@@ -100,14 +103,20 @@ impl Namespace {
     }
 }
 
-/// Leaves the thread in a new namespace, kept by the file.
-fn make(path: &Path) -> io::Result<()> {
+/// Keeps a namespace by the file: that of a process, or a new one, in which the thread is left.
+fn make(path: &Path, held_by: Option<i32>) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::File::create(path)?;
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    mount(Some("/proc/thread-self/ns/net"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    let source = match held_by {
+        Some(pid) => format!("/proc/{pid}/ns/net"),
+        None => {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            "/proc/thread-self/ns/net".to_owned()
+        }
+    };
+    mount(Some(source.as_str()), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
     Ok(())
 }
 
