@@ -1,6 +1,7 @@
 //! Gateways and load balancers against the real kernel and real daemons, in network namespaces.
 //!
-//! This needs root, iproute2, nftables, keepalived, dnsmasq, HAProxy, nginx, NFS-Ganesha and libnfs-utils; without them it fails.
+//! This needs root, iproute2, nftables, keepalived, dnsmasq, strongSwan, HAProxy, nginx, NFS-Ganesha and
+//! libnfs-utils; without them it fails.
 
 #[cfg(test)]
 #[path = "network/namespace.rs"]
@@ -9,6 +10,9 @@ mod namespace;
 #[cfg(test)]
 #[path = "services/site.rs"]
 mod site;
+#[cfg(test)]
+#[path = "services/tunnels.rs"]
+mod tunnels;
 
 use std::collections::BTreeSet;
 use std::io::Write;

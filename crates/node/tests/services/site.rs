@@ -30,7 +30,7 @@ pub(crate) const GATEWAY: Id = Id::from_u64(0x77);
 /// Another instance, beside it on the same switch.
 pub(crate) const SPARE: Id = Id::from_u64(0x78);
 const PRIVATE: Id = Id::from_u64(1);
-const PUBLIC: Id = Id::from_u64(2);
+pub(crate) const PUBLIC: Id = Id::from_u64(2);
 const PEER: Id = Id::from_u64(3);
 
 /// How long an answer may take.
@@ -164,7 +164,8 @@ impl Drop for State {
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
             let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            if String::from_utf8_lossy(&arguments).contains(directory) {
+            let stands = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            if stands.starts_with(self.path()) || String::from_utf8_lossy(&arguments).contains(directory) {
                 let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
@@ -174,14 +175,14 @@ impl Drop for State {
     }
 }
 
-fn attach(host: &Namespace, machine: &Namespace, name: &str, bridge: &str, address: &str) {
+pub(crate) fn attach(host: &Namespace, machine: &Namespace, name: &str, bridge: &str, address: &str) {
     host.ip(&format!("link add {name} type veth peer name eth0 netns {}", machine.name));
     host.ip(&format!("link set {name} master {bridge} up"));
     machine.ip(&format!("addr add {address} dev eth0"));
     machine.ip("link set eth0 up");
 }
 
-fn segment(bridge: &str) -> Segment {
+pub(crate) fn segment(bridge: &str) -> Segment {
     Segment {
         name: bridge.to_owned(),
         bridge: bridge.to_owned(),

@@ -50,7 +50,7 @@ use super::{HostError, Network};
 pub(in crate::host) const GROUP: u32 = 0x6672_6565;
 
 /// Protocol number of the addresses that are set here.
-const ADDRESS_PROTOCOL: u8 = 0xf2;
+pub(in crate::host) const ADDRESS_PROTOCOL: u8 = 0xf2;
 
 /// How often the host may turn out otherwise than the plan left it, before that is an error.
 const ROUNDS: usize = 3;

@@ -9,6 +9,7 @@
 
 mod balancer;
 pub(in crate::host) mod daemon;
+mod follow;
 mod gateway;
 mod links;
 mod namespace;
@@ -29,11 +30,12 @@ use freehold_types::service::{Balancer, BalancerDetail, Gateway, GatewayDetail, 
 use tokio::sync::mpsc;
 
 use self::daemon::Daemons;
+use self::follow::Followers;
 use self::namespace::Namespace;
 use super::{HostError, ServicePlan, Services};
 
 /// The daemons that a service may have.
-const DAEMONS: &[&str] = &["dnsmasq", "keepalived", "haproxy", "nginx", "ganesha.nfsd"];
+const DAEMONS: &[&str] = &["charon-systemd", "dnsmasq", "keepalived", "haproxy", "nginx", "ganesha.nfsd"];
 
 /// How services are set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub struct ServicesConfig {
 pub struct NetworkServices {
     config: ServicesConfig,
     daemons: Daemons,
+    followers: Followers,
     events: Mutex<Option<mpsc::UnboundedReceiver<ObjectKey>>>,
 }
 
@@ -57,7 +60,8 @@ impl NetworkServices {
     /// Services as configured. Nothing is touched before the first call.
     pub fn new(config: ServicesConfig) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        Self { config, daemons: Daemons::new(sender), events: Mutex::new(Some(receiver)) }
+        let followers = Followers::new(sender.clone());
+        Self { config, daemons: Daemons::new(sender), followers, events: Mutex::new(Some(receiver)) }
     }
 
     /// The network namespace of the bridges.
@@ -82,6 +86,7 @@ impl NetworkServices {
         for daemon in DAEMONS {
             self.daemons.stop(&directory, daemon).await?;
         }
+        self.followers.forget(id);
         links::remove(id, self.outside()).await?;
         Namespace::new(&directory).remove()?;
         match remove_dir_all(&directory) {

@@ -109,12 +109,11 @@ fn make(path: &Path, held_by: Option<i32>) -> io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::File::create(path)?;
-    let source = match held_by {
-        Some(pid) => format!("/proc/{pid}/ns/net"),
-        None => {
-            unshare(CloneFlags::CLONE_NEWNET)?;
-            "/proc/thread-self/ns/net".to_owned()
-        }
+    let source = if let Some(pid) = held_by {
+        format!("/proc/{pid}/ns/net")
+    } else {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        "/proc/thread-self/ns/net".to_owned()
     };
     mount(Some(source.as_str()), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
     Ok(())

@@ -35,6 +35,7 @@ impl NetworkServices {
         let directory = self.directory(id)?;
         let namespace = Namespace::new(&directory);
         namespace.ensure().await?;
+        self.followers.follow(key, &namespace).await?;
         let wanted = Interface {
             name: "private".to_owned(),
             bridge: segment.bridge.clone(),

@@ -5,6 +5,7 @@ mod leases;
 mod ruleset;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -33,6 +34,7 @@ impl NetworkServices {
         let directory = self.directory(id)?;
         let namespace = Namespace::new(&directory);
         namespace.ensure().await?;
+        self.followers.follow(key, &namespace).await?;
         let wanted = interfaces(plan)?;
         let floating = floating(gateway);
         links::ensure(id, self.outside(), &namespace, &wanted, &floating).await?;
@@ -44,7 +46,9 @@ impl NetworkServices {
         self.leases(key, plan, own.trunc(), &directory, &namespace).await?;
         let held = links::addresses(&namespace).await?;
         let active = gateway.pairs.iter().filter(|pair| held.contains(&pair.private.addr()));
-        Ok(GatewayDetail { active: active.map(|pair| pair.vrid).collect(), tunnels: Vec::new() })
+        let active = active.map(|pair| pair.vrid).collect();
+        let tunnels = self.tunnels(key, gateway, &directory, &namespace, &held).await?;
+        Ok(GatewayDetail { active, tunnels })
     }
 
     async fn leases(

@@ -85,14 +85,22 @@ fn input(gateway: &Gateway, private: Ipv4Net) -> Vec<String> {
 }
 
 fn forward_rules(gateway: &Gateway, private: Ipv4Net) -> Vec<String> {
-    let mut rules = vec![
-        "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu".to_owned(),
+    let mut rules = vec!["tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu".to_owned()];
+    for tunnel in &gateway.tunnels {
+        let pair = format!("ip saddr {} ip daddr {}", tunnel.local_subnet, tunnel.remote_subnet);
+        // Never in the clear, also while the tunnel is down.
+        rules.push(format!("oifname \"public\" {pair} drop"));
+        // To the instance that holds the tunnel. Answers come by another way, so that the state of such
+        // connections is unknown here.
+        rules.push(format!("iifname \"private\" oifname \"private\" {pair} accept"));
+    }
+    rules.extend([
         "ct state established,related accept".to_owned(),
         "ct state invalid drop".to_owned(),
         // Whoever lies about where it comes from goes nowhere.
         format!("iifname \"private\" ip saddr != {private} drop"),
         "iifname \"private\" oifname \"private\" ct status dnat accept".to_owned(),
-    ];
+    ]);
     for tunnel in &gateway.tunnels {
         let (local, remote) = (tunnel.local_subnet, tunnel.remote_subnet);
         rules.push(format!(

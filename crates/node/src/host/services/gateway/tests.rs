@@ -72,7 +72,7 @@ fn tunnel() -> Tunnel {
 }
 
 /// Everything that a gateway can have.
-fn full() -> Gateway {
+pub(super) fn full() -> Gateway {
     Gateway {
         name: "shop".to_owned(),
         private: port(1, Some("10.1.0.10/24")),

@@ -1,0 +1,208 @@
+//! Tunnels to foreign networks: strongSwan in the gateway's namespace.
+//!
+//! It runs on each instance, but knows the tunnels whose address is here now, so that a tunnel follows its
+//! address. The others are reached by way of the instance that holds them ([`relays`]).
+//!
+//! *Guarantees:* a change of one tunnel leaves the others up; secrets are in one file that only root reads.
+
+mod relays;
+mod render;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use freehold_types::agent::ObjectKey;
+use freehold_types::service::{Gateway, Tunnel, TunnelState};
+use freehold_types::wire::StartAction;
+use futures::future::join_all;
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+use self::state::Stage;
+use crate::host::HostError;
+use crate::host::services::NetworkServices;
+use crate::host::services::daemon::{Done, replace};
+use crate::host::services::namespace::Namespace;
+
+/// Its program, which needs no systemd.
+const PROGRAM: &str = "charon-systemd";
+/// What speaks to it.
+const CLIENT: &str = "swanctl";
+/// How long one command may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a tunnel that begins is waited for, so that the first report tells how it went.
+const BEGINNING: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+/// How much of the log is read for reasons, and how long it may become.
+const LOG_TAIL: u64 = 64 << 10;
+const LOG_LIMIT: u64 = 4 << 20;
+
+impl NetworkServices {
+    /// Makes the tunnels of a gateway that holds some addresses.
+    pub(super) async fn tunnels(
+        &self,
+        key: ObjectKey,
+        gateway: &Gateway,
+        directory: &Path,
+        namespace: &Namespace,
+        held: &BTreeSet<Ipv4Addr>,
+    ) -> Result<Vec<TunnelState>, HostError> {
+        relays::ensure(namespace, &relays::wanted(gateway, held)).await?;
+        if gateway.tunnels.is_empty() {
+            self.daemons.stop(directory, PROGRAM).await?;
+            return Ok(Vec::new());
+        }
+        let settings = render::settings(&gateway.tunnels);
+        replace(&directory.join(render::SETTINGS), settings.as_bytes())?;
+        let daemon = render::daemon(directory, namespace.path(), &settings);
+        let started = self.daemons.ensure(key, &daemon).await? == Done::Started;
+        let client = Client { directory };
+        let here = || gateway.tunnels.iter().filter(|tunnel| held.contains(&tunnel.local));
+        let loaded = client.load(&render::connections(here()), started).await?;
+        let stages = client.settle(&here().collect::<Vec<_>>(), loaded).await?;
+        let log = client.log();
+        let told = gateway.tunnels.iter().map(|tunnel| {
+            let name = render::name(tunnel);
+            let up = stages.get(&name) == Some(&Stage::Up);
+            let reason = if up { String::new() } else { why(gateway, tunnel, held, &log) };
+            TunnelState { id: tunnel.id, up, reason }
+        });
+        Ok(told.collect())
+    }
+}
+
+/// Why a tunnel is not up, in words.
+fn why(gateway: &Gateway, tunnel: &Tunnel, held: &BTreeSet<Ipv4Addr>, log: &str) -> String {
+    if !held.contains(&tunnel.local) {
+        let holder =
+            if gateway.peers.is_empty() { "the gateway does not hold" } else { "another instance holds" };
+        return format!("{holder} its address {}", tunnel.local);
+    }
+    let waits = match tunnel.start_action {
+        StartAction::None => "it waits for the other end to begin",
+        StartAction::Trap => "it waits for packets",
+        StartAction::Start => "the other end is being asked",
+    };
+    state::reason(log, &render::name(tunnel)).unwrap_or(waits).to_owned()
+}
+
+/// The line to the daemon of a directory.
+struct Client<'a> {
+    directory: &'a Path,
+}
+
+impl Client<'_> {
+    /// Tells it the connections, unless it knows them. Says whether it had to be told.
+    async fn load(&self, connections: &str, started: bool) -> Result<bool, HostError> {
+        replace(&self.directory.join("swanctl.conf"), connections.as_bytes())?;
+        let file = self.directory.join("swanctl.loaded");
+        let loaded = format!("{:?}\n", Sha256::digest(connections.as_bytes()));
+        if started {
+            // It may be that this was cut off before it was told anything.
+            let _ = std::fs::remove_file(&file);
+        }
+        if std::fs::read_to_string(&file).is_ok_and(|known| known == loaded) {
+            return Ok(false);
+        }
+        let until = Instant::now() + PATIENCE;
+        while !self.directory.join(render::SOCKET).exists() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
+        self.run(&["--load-all", "--clear", "--noprompt"]).await?;
+        replace(&file, loaded.as_bytes())?;
+        Ok(true)
+    }
+
+    /// Ends what it must not keep, begins what has to be, and waits a little for what begins.
+    async fn settle(&self, here: &[&Tunnel], loaded: bool) -> Result<BTreeMap<String, Stage>, HostError> {
+        let names: BTreeMap<String, &Tunnel> =
+            here.iter().map(|tunnel| (render::name(tunnel), *tunnel)).collect();
+        let mut stages = state::stages(&self.run(&["--list-sas"]).await?);
+        for name in stages.keys().filter(|name| !names.contains_key(*name)) {
+            // Gone by now is as good.
+            let _ = self.run(&["--terminate", "--ike", name, "--force", "--timeout", "1"]).await;
+        }
+        if !loaded {
+            let idle = names.iter().filter(|(name, tunnel)| {
+                let asked = matches!(stages.get(*name), Some(Stage::Up | Stage::Connecting));
+                tunnel.start_action == StartAction::Start && !asked
+            });
+            // How that went is told by the log.
+            join_all(idle.map(|(name, _)| self.begin(name))).await;
+        }
+        let until = Instant::now() + BEGINNING;
+        loop {
+            stages = state::stages(&self.run(&["--list-sas"]).await?);
+            let begins = |name: &String| stages.get(name) == Some(&Stage::Connecting);
+            if !names.keys().any(begins) || Instant::now() > until {
+                return Ok(stages);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn begin(&self, name: &str) {
+        let _ = self.run(&["--initiate", "--child", name, "--timeout", "2"]).await;
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<String, HostError> {
+        let spawned = Command::new(CLIENT)
+            .args(arguments)
+            .args(["--uri", &format!("unix://{}", render::SOCKET)])
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("STRONGSWAN_CONF", self.directory.join(render::SETTINGS))
+            .env("SWANCTL_DIR", self.directory)
+            .current_dir(self.directory)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = match timeout(PATIENCE, spawned).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
+                return Err(HostError::Refused(
+                    "swanctl is not installed: apt-get install strongswan-swanctl".to_owned(),
+                ));
+            }
+            Ok(Err(error)) => return Err(HostError::Failed(format!("swanctl cannot be run: {error}"))),
+            Err(_) => return Err(HostError::Failed("strongSwan does not answer to swanctl".to_owned())),
+        };
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        // It complains of directories for certificates that nobody uses as well.
+        let complaints: Vec<&str> =
+            complaint.lines().filter(|line| !line.starts_with("opening directory")).collect();
+        Err(HostError::Failed(format!(
+            "strongSwan does not take `swanctl {}`: {}",
+            arguments.first().unwrap_or(&""),
+            complaints.join("; ")
+        )))
+    }
+
+    /// The end of its log, which is begun anew when it is long.
+    fn log(&self) -> String {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::options().read(true).write(true).open(self.directory.join(render::LOG))?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            if length > LOG_LIMIT {
+                file.set_len(0)?;
+            }
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    }
+}
