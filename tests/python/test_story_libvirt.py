@@ -288,7 +288,7 @@ def test_a_gateway_and_a_balancer_lead_to_a_machine(story):
 
 
 def test_services_leave_nothing_on_the_host(story):
-    operator, directory = story.operator, story.cloud.home / "node" / "services"
+    operator, directory = story.operator, data(story) / "node/services"
     assert len(list(directory.iterdir())) == 2
     operator.delete_konvey(konvey_id=story.balancer)
     operator.delete_kompute(kompute_id=story.behind)

@@ -537,6 +537,32 @@ def test_balancers(story):
     assert member.list_konveys() == []
 
 
+def test_file_shares(story):
+    operator, member = story.operator, story.member
+    place = {"project_id": story.project, "region_id": story.region}
+    wish = sdk.StorageNFS(name="files", endpoint="nfs.example.org", fs="dir:/srv/story-shares", backends=["host1"])
+    refused(404, member.create_project_region_kylo, **place, kylo=sdk.Kylo(name="photos"))
+    files = operator.create_region_storage_nfs(region_id=story.region, storage_nfs=wish, pool_id=story.pool).id
+    read = operator.read_storage_nfs(nfs_id=files)
+    assert (read.endpoint, read.fs, read.backends, read.port) == (wish.endpoint, wish.fs, wish.backends, 54934)
+    assert operator.list_storage_nf_ses() == [files] == operator.list_region_storage_nf_ses(region_id=story.region)
+    operator.set_region_default_storage_nfs(region_id=story.region, nfs_id=files)
+    update = sdk.StorageNFSUpdate(description="spinning")
+    assert operator.update_storage_nfs(nfs_id=files, storage_nfs_update=update).description == "spinning"
+
+    share = member.create_project_region_kylo(**place, kylo=sdk.Kylo(name="photos", protocols=[4]), nfs_id=files).id
+    read = member.read_kylo(kylo_id=share)
+    assert (read.name, read.access, read.protocols) == ("photos", "RW", [4])
+    assert read.endpoint.startswith("10.80.0.") and read.endpoint.endswith(":/photos")
+    assert member.list_kylos() == [share] == member.list_project_region_kylos(**place, nfs_id=files)
+    assert operator.list_storage_nfs_kylos(nfs_id=files) == [share]
+    assert member.update_kylo(kylo_id=share, kylo_update=sdk.KyloUpdate(access="RO")).access == "RO"
+    refused(404, story.stranger.read_kylo, kylo_id=share)
+    refused(409, operator.delete_storage_nfs, nfs_id=files)
+    member.delete_kylo(kylo_id=share)
+    operator.delete_storage_nfs(nfs_id=files)
+
+
 def test_instances_from_parts(story):
     member = story.member
     member.delete_kompute(kompute_id=story.other)

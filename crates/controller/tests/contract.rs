@@ -81,6 +81,10 @@ impl Document {
         if let Some(all) = schema["allOf"].as_array().or(schema["anyOf"].as_array()) {
             return all.first().map_or(Value::Null, |only| self.words(only));
         }
+        // Of a list, those that its items may be.
+        if schema["items"]["enum"].is_array() {
+            return self.words(&schema["items"]);
+        }
         let mut words: BTreeSet<String> = BTreeSet::new();
         let lists = schema["oneOf"].as_array().into_iter().flatten().map(|choice| &choice["enum"]);
         for list in lists.chain([&schema["enum"]]) {

@@ -4,9 +4,11 @@
 
 use freehold_kinds::token::{Owner, Token};
 use freehold_store::{Actor, Object, Transaction};
-use freehold_testkit::node::{Link, Node};
+use freehold_testkit::node::{Link, Node, SimulatedNode};
 use freehold_testkit::{Cluster, PATIENCE};
 use freehold_types::Secret;
+use freehold_types::wire::AgentType;
+use serde_json::json;
 use tokio::time::timeout;
 
 /// Waits until the node tells of a broken link, for a reason with this word in it.
@@ -93,5 +95,25 @@ async fn a_second_session_takes_the_place_of_the_first() {
     cluster.named("n1").link(|link| matches!(link, Link::Connected { .. })).await;
     cluster.presence(cluster.named("n1").agent, true).await;
     cluster.settle().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_is_let_in_by_the_type_of_its_agent() {
+    let mut cluster = Cluster::start().await;
+    cluster.seed(1).await;
+    let agent = cluster.make("create_agent", &[], "", json!({ "name": "e1", "type": "Kiwi" })).await;
+    let key = cluster.agent_key(agent, "").await;
+    let dialler = || SimulatedNode::new(agent, key.clone(), cluster.url());
+    let host = || cluster.named("n1").sim.host();
+
+    let hypervisor = Node::simulated(dialler(), host()).expect("the node starts");
+    refused(&hypervisor, "agent's type").await;
+    hypervisor.stop().await;
+
+    let edge = SimulatedNode { role: AgentType::Edge, ..dialler() };
+    let edge = Node::simulated(edge, host()).expect("the node starts");
+    cluster.presence(agent, true).await;
+    edge.stop().await;
     cluster.stop().await;
 }

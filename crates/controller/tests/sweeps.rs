@@ -107,7 +107,7 @@ async fn objects(cluster: &mut Cluster) -> (BTreeMap<&'static str, Id>, Id, Clie
 }
 
 /// The network services of a project, and an edge.
-async fn services(cluster: &Cluster, project: Id, region: Id, member: &Client) -> [(&'static str, Id); 5] {
+async fn services(cluster: &Cluster, project: Id, region: Id, member: &Client) -> [(&'static str, Id); 7] {
     let operator = cluster.operator();
     let edge = operator.post(&format!("/region/{region}/kiwi"), &json!({ "name": "north" })).await.id();
     let record = json!({ "name": "ntp", "addresses": ["10.0.0.7"] });
@@ -123,7 +123,12 @@ async fn services(cluster: &Cluster, project: Id, region: Id, member: &Client) -
     let connection = member.post(&format!("/kawaii/{gateway}/ipsec"), &connection).await.id();
     let balancer =
         member.post(&format!("{place}/konvey"), &json!({ "name": "front", "endpoints": [] })).await.id();
+    let files = json!({ "name": "files", "endpoint": "nfs", "fs": "dir:/srv/shares", "backends": ["n1"] });
+    let files = operator.post(&format!("/region/{region}/nfs"), &files).await.id();
+    let share = member.post(&format!("{place}/kylo"), &json!({ "name": "photos" })).await.id();
     [
+        ("nfsId", files),
+        ("kyloId", share),
         ("kiwiId", edge),
         ("recordId", record),
         ("kawaiiId", gateway),

@@ -16,6 +16,8 @@ pub mod crud;
 pub mod domain;
 pub mod edge;
 pub mod environment;
+pub mod file_backend;
+pub mod file_share;
 pub mod finalize;
 pub mod gateway;
 pub mod key;

@@ -7,8 +7,9 @@ use freehold_web::openapi::{SchemaOf, schema_of};
 use crate::kind::{Kind, Scope};
 use crate::route::Row;
 use crate::{
-    adapter, agent, antiaffinity, balancer, compute, domain, edge, gateway, hypervisor, image, instance,
-    ipsec, mail, network, pool, project, record, region, session, subnet, team, token, user, volume, zone,
+    adapter, agent, antiaffinity, balancer, compute, domain, edge, file_backend, file_share, gateway,
+    hypervisor, image, instance, ipsec, mail, network, pool, project, record, region, session, subnet, team,
+    token, user, volume, zone,
 };
 
 /// Makes the public form of an object.
@@ -97,6 +98,8 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<gateway::Gateway>(gateway::ROWS),
     Entry::public::<ipsec::Connection>(ipsec::ROWS),
     Entry::public::<balancer::Balancer>(balancer::ROWS),
+    Entry::public::<file_backend::FileBackend>(file_backend::ROWS),
+    Entry::public::<file_share::FileShare>(file_share::ROWS),
 ];
 
 /// The store's registry of all kinds.

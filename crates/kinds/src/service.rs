@@ -17,6 +17,7 @@ use crate::adapter::{self, Adapter};
 use crate::agent::Agent;
 use crate::balancer::Balancer;
 use crate::edge::Edge;
+use crate::file_share::FileShare;
 use crate::gateway::Gateway;
 use crate::hypervisor::Hypervisor;
 use crate::instance::election::{self, Wish};
@@ -139,7 +140,20 @@ impl<'a> Allocation<'a> {
         except: Option<Id>,
     ) -> Result<Member, ApiError> {
         let wish = Wish { name, amounts: Amounts::default(), agents: None, groups: &[], own: None, except };
-        let hypervisor = election::elect(zone, &wish, self.snapshot)?.id();
+        let host = election::elect(zone, &wish, self.snapshot)?;
+        self.member_on(host, private)
+    }
+
+    /// An instance on a host, with an own address in the private subnet.
+    ///
+    /// # Errors
+    /// 422 when the subnet is full.
+    pub(crate) fn member_on(
+        &mut self,
+        host: &Object<Hypervisor>,
+        private: &Object<Subnet>,
+    ) -> Result<Member, ApiError> {
+        let (zone, hypervisor) = (host.spec.zone, host.id());
         Ok(Member { zone, hypervisor, mac: self.mac(), address: self.address(private)? })
     }
 }
@@ -201,8 +215,12 @@ pub(crate) fn agents_in(network: Id, snapshot: &Snapshot) -> Vec<Id> {
     let subnets = || snapshot.referrers::<Subnet>(network);
     let gateways = subnets().flat_map(|subnet| snapshot.referrers::<Gateway>(subnet.id()));
     let balancers = subnets().flat_map(|subnet| snapshot.referrers::<Balancer>(subnet.id()));
+    let shares = subnets().flat_map(|subnet| snapshot.referrers::<FileShare>(subnet.id()));
+    let shares = shares
+        .flat_map(|share| standing(share, std::slice::from_ref(&share.spec.member), &share.status, snapshot));
     gateways
         .flat_map(|gateway| standing(gateway, &gateway.spec.members, &gateway.status, snapshot))
+        .chain(shares)
         .chain(
             balancers
                 .flat_map(|balancer| standing(balancer, &balancer.spec.members, &balancer.status, snapshot)),
@@ -230,7 +248,13 @@ pub(crate) fn is_needed_on(host: Id, agent: Id, network: Id, snapshot: &Snapshot
         gateway.spec.subnets().any(is_there)
             && standing(gateway, &gateway.spec.members, &gateway.status, snapshot).contains(&agent)
     });
+    let shares = snapshot.referrers::<FileShare>(host).any(|share| {
+        is_there(share.spec.subnet)
+            && standing(share, std::slice::from_ref(&share.spec.member), &share.status, snapshot)
+                .contains(&agent)
+    });
     gateways
+        || shares
         || snapshot.referrers::<Balancer>(host).any(|balancer| {
             is_there(balancer.spec.subnet)
                 && standing(balancer, &balancer.spec.members, &balancer.status, snapshot).contains(&agent)

@@ -12,6 +12,8 @@ use crate::balancer::Balancer;
 use crate::domain::{self, Domain};
 use crate::edge::Edge;
 use crate::environment::Environment;
+use crate::file_backend::FileBackend;
+use crate::file_share::FileShare;
 use crate::gateway::Gateway;
 use crate::hypervisor::Hypervisor;
 use crate::image::Image;
@@ -51,6 +53,9 @@ pub fn full(agent: Id, snapshot: &Snapshot, environment: &Environment) -> Vec<De
         for gateway in snapshot.referrers::<Gateway>(host.id()) {
             objects.extend(placed::desired(gateway, agent, snapshot, environment));
         }
+        for share in snapshot.referrers::<FileShare>(host.id()) {
+            objects.extend(placed::desired(share, agent, snapshot, environment));
+        }
         for balancer in snapshot.referrers::<Balancer>(host.id()) {
             objects.extend(placed::desired(balancer, agent, snapshot, environment));
         }
@@ -70,6 +75,7 @@ const ROWS: &[Row] = &[
     Row::of::<Instance>(),
     Row::of::<Gateway>(),
     Row::of::<Balancer>(),
+    Row::of::<FileShare>(),
     Row::of::<Domain>(),
 ];
 
@@ -151,15 +157,21 @@ pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
             let project = both().find_map(|object| Some(object.downcast::<Gateway>()?.spec.project));
             // Machines leave through it from when it is there.
             let moved = change.before.is_none() || change.after.is_none();
-            let behind = project.filter(|_| moved).into_iter().flat_map(|project| {
-                keys::<Instance>(project, snapshot).chain(keys::<Balancer>(project, snapshot))
-            });
+            let behind = project
+                .filter(|_| moved)
+                .into_iter()
+                .flat_map(|project| keys::<Instance>(project, snapshot).chain(services(project, snapshot)));
             own.chain(networks).chain(behind).collect()
         }
         Balancer::KIND => {
             let balancers = both().filter_map(|object| object.downcast::<Balancer>());
             let subnets = balancers.map(|balancer| balancer.spec.subnet);
             own.chain(service::networks(subnets, snapshot)).collect()
+        }
+        FileBackend::KIND => keys::<FileShare>(id, snapshot).collect(),
+        FileShare::KIND => {
+            let shares = both().filter_map(|object| object.downcast::<FileShare>());
+            own.chain(service::networks(shares.map(|share| share.spec.subnet), snapshot)).collect()
         }
         Connection::KIND => {
             let connections = both().filter_map(|object| object.downcast::<Connection>());
@@ -185,7 +197,8 @@ fn all<K: Entity>(snapshot: &Snapshot) -> impl Iterator<Item = Key> {
 
 /// The network services that name an object.
 fn services(target: Id, snapshot: &Snapshot) -> impl Iterator<Item = Key> {
-    keys::<Gateway>(target, snapshot).chain(keys::<Balancer>(target, snapshot))
+    let shares = keys::<FileShare>(target, snapshot);
+    keys::<Gateway>(target, snapshot).chain(keys::<Balancer>(target, snapshot)).chain(shares)
 }
 
 /// Where the name of a machine is told: its domain, and the gateways that give it its address.

@@ -12,6 +12,7 @@ use freehold_types::{Id, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::host::machines::{Accel, Display};
+use crate::host::names::EdgeConfig;
 use crate::session::Endpoint;
 
 /// How a node is set up.
@@ -43,7 +44,7 @@ pub struct NodeConfig {
     pub role: AgentType,
 
     /// Directory of what the node keeps: its ledger (`ledger/`, private), what machines need besides
-    /// their disks (`machines/`) and what it last wrote about itself (`status.json`). Made when absent.
+    /// their disks (`machines/`), what answers for names (`names/`) and what it last wrote about itself (`status.json`). Made when absent.
     #[serde(default = "default_state")]
     pub state: PathBuf,
 
@@ -85,6 +86,10 @@ pub struct NodeConfig {
     #[serde(default = "default_parallel_images")]
     pub parallel_images: usize,
 
+    /// How names are answered for. Of an edge alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<EdgeConfig>,
+
     /// How often everything is looked at anew though nothing asked for it, in seconds.
     #[serde(default = "default_observe_seconds")]
     pub observe_seconds: u64,
@@ -105,6 +110,10 @@ pub enum ConfigError {
     Controller(String),
     #[error("node: `ca_file`: {0}")]
     Authorities(String),
+    #[error("node: `role`: a node is `Kaktus` (hypervisor) or `Kiwi` (edge)")]
+    Role,
+    #[error("node: `edge`: {0}")]
+    Edge(String),
 }
 
 impl NodeConfig {
@@ -127,6 +136,7 @@ impl NodeConfig {
             display_listen: default_display_listen(),
             parallel: default_parallel(),
             parallel_images: default_parallel_images(),
+            edge: None,
             observe_seconds: default_observe_seconds(),
         }
     }
@@ -144,6 +154,12 @@ impl NodeConfig {
         range("parallel", self.parallel as u64, 1, 256)?;
         range("parallel_images", self.parallel_images as u64, 1, 64)?;
         range("observe_seconds", self.observe_seconds, 10, 86_400)?;
+        if let Some(edge) = &self.edge {
+            if self.role != AgentType::Edge {
+                return Err(ConfigError::Edge("only a node with `role: Kiwi` has this section".to_owned()));
+            }
+            edge.validate().map_err(ConfigError::Edge)?;
+        }
         self.endpoint().map(|_| ())
     }
 
@@ -179,6 +195,10 @@ impl NodeConfig {
 
     pub(crate) fn ledger_directory(&self) -> PathBuf {
         self.state.join("ledger")
+    }
+
+    pub(crate) fn names_directory(&self) -> PathBuf {
+        self.state.join("names")
     }
 
     pub(crate) fn machines_directory(&self) -> PathBuf {
@@ -272,6 +292,7 @@ mod tests {
             (NodeConfig { parallel: 0, ..good.clone() }, "parallel"),
             (NodeConfig { observe_seconds: 1, ..good.clone() }, "observe_seconds"),
             (NodeConfig { controller: "ftp://x".into(), ..good.clone() }, "controller"),
+            (NodeConfig { edge: Some(EdgeConfig::default()), ..good.clone() }, "role: Kiwi"),
         ] {
             assert!(change.validate().unwrap_err().to_string().contains(word), "{word}");
         }

@@ -17,6 +17,8 @@ pub enum PurgeError {
     Ledger(#[from] LedgerError),
     #[error("{key} cannot be removed from this host")]
     Host { key: ObjectKey, source: HostError },
+    #[error("what answers for names cannot be ended")]
+    Names(#[source] HostError),
 }
 
 /// Removes machines, segments, volumes, images and pools of a node's ledger from `host`, data included.
@@ -42,6 +44,7 @@ pub async fn purge(config: &NodeConfig, host: &Host) -> Result<(), PurgeError> {
             | Specification::Machine(_)
             | Specification::Gateway(_)
             | Specification::Balancer(_)
+            | Specification::Share(_)
             | Specification::DnsZone(_) => None,
         })
         .collect();
@@ -50,7 +53,7 @@ pub async fn purge(config: &NodeConfig, host: &Host) -> Result<(), PurgeError> {
             .await
             .map_err(|source| PurgeError::Host { key: desired.key, source })?;
     }
-    Ok(())
+    host.names.retire().await.map_err(PurgeError::Names)
 }
 
 async fn remove(desired: &Desired, pools: &BTreeMap<Id, Pool>, host: &Host) -> Result<(), HostError> {
@@ -59,6 +62,7 @@ async fn remove(desired: &Desired, pools: &BTreeMap<Id, Pool>, host: &Host) -> R
         Specification::Machine(machine) => host.machines.remove_machine(id, machine).await,
         Specification::Gateway(_) => host.services.remove_gateway(id).await,
         Specification::Balancer(_) => host.services.remove_balancer(id).await,
+        Specification::Share(share) => host.services.remove_share(id, share).await,
         Specification::DnsZone(zone) => host.names.remove_zone(id, zone).await,
         Specification::Segment(segment) => host.network.remove_segment(id, segment).await,
         // Without its pool, nothing is known of where it was.

@@ -60,7 +60,10 @@ fn objects(first: u64, bridge: &str, directory: &Path, source: &str) -> Vec<Desi
             Specification::Machine(machine) => {
                 (machine.firmware, machine.vcpus, machine.memory) = (Firmware::Bios, 1, 64 * MIB);
             }
-            Specification::Gateway(_) | Specification::Balancer(_) | Specification::DnsZone(_) => {
+            Specification::Gateway(_)
+            | Specification::Balancer(_)
+            | Specification::Share(_)
+            | Specification::DnsZone(_) => {
                 unreachable!()
             }
         }

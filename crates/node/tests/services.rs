@@ -1,7 +1,7 @@
 //! Gateways and load balancers against the real kernel and real daemons, in network namespaces.
 //!
-//! This needs root, iproute2, nftables, keepalived, dnsmasq, strongSwan, HAProxy and
-//! nginx; without them it fails.
+//! This needs root, iproute2, nftables, keepalived, dnsmasq, strongSwan, HAProxy, nginx, NFS-Ganesha and
+//! libnfs-utils; without them it fails.
 
 #[cfg(test)]
 #[path = "services/leases.rs"]
@@ -221,8 +221,8 @@ async fn it_outlives_the_node_and_mends_itself() {
     let mut events = services.events();
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
-    // Also when the mount that keeps its namespace went with the mounts of the node before.
-    site::forget_mounts(&state);
+    // It ran in a mount namespace of its own, as its unit may ask: only the daemons have the network still.
+    site::unmount(&state);
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
     for (name, pid) in before.clone() {
@@ -345,4 +345,39 @@ async fn another_balancer_takes_over_when_the_active_one_dies() {
     }
     println!("the balancer was away for {} ms", start.elapsed().as_millis());
     assert!(site::balance_as(&second, site::SPARE, &spare).await.active);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_is_written_by_two_clients_and_by_nobody_else() {
+    const FILE: &str = "nfs://10.1.0.50/photos/greeting?version=4";
+    let (site, state) = (Site::new(), State::new());
+    let services = site.services(&state);
+    site::share_as(&services, &state, true).await;
+    let local = state.path().join("greeting");
+    std::fs::write(&local, "good morning\n").unwrap();
+    let local = local.to_str().unwrap();
+    let start = Instant::now();
+    while site::nfs(&site.a, "nfs-cp", &[local, FILE]).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the share does not answer");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(site::nfs(&site.b, "nfs-cat", &[FILE]).unwrap(), "good morning\n");
+    let second = FILE.replace("greeting", "second");
+    site::nfs(&site.b, "nfs-cp", &[local, &second]).unwrap();
+    assert_eq!(site::nfs(&site.a, "nfs-cat", &[&second]).unwrap(), "good morning\n");
+    // Another project does not reach it, even when it knows the way.
+    site.neighbour.ip("route add 10.1.0.0/24 dev eth0");
+    assert!(site::nfs(&site.neighbour, "nfs-cat", &[FILE]).is_err());
+    // Shut for writing while it stands, and what is in use is told.
+    assert!(site::share_as(&services, &state, false).await >= 8_192);
+    assert_eq!(site::nfs(&site.b, "nfs-cat", &[FILE]).unwrap(), "good morning\n");
+    let third = FILE.replace("greeting", "third");
+    let start = Instant::now();
+    while site::nfs(&site.b, "nfs-cp", &[local, &third]).is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it can be written still");
+    }
+    // Its files go with it.
+    services.remove_share(GATEWAY, &site::share(&state, true)).await.unwrap();
+    assert!(std::fs::read_dir(state.path().join("shares")).unwrap().next().is_none());
+    assert!(site::nfs(&site.a, "nfs-cat", &[FILE]).is_err());
 }

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Id;
 use crate::net::Mac;
 use crate::secret::Secret;
-use crate::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail};
+use crate::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Share};
 use crate::wire::{AgentType, OperatingSystem};
 
 /// Path of the WebSocket.
@@ -116,6 +116,7 @@ pub enum ObjectKind {
     Machine,
     Gateway,
     Balancer,
+    Share,
     DnsZone,
 }
 
@@ -129,6 +130,7 @@ impl fmt::Display for ObjectKind {
             Self::Machine => "machine",
             Self::Gateway => "gateway",
             Self::Balancer => "load balancer",
+            Self::Share => "file share",
             Self::DnsZone => "DNS zone",
         })
     }
@@ -171,6 +173,7 @@ pub enum Specification {
     Machine(Box<Machine>),
     Gateway(Box<Gateway>),
     Balancer(Box<Balancer>),
+    Share(Share),
     DnsZone(DnsZone),
 }
 
@@ -371,6 +374,7 @@ pub enum Detail {
     Machine(MachineDetail),
     Gateway(GatewayDetail),
     Balancer(BalancerDetail),
+    Share { bytes: u64 },
 }
 
 /// What a machine is doing. The texts are those of the public contract.

@@ -181,6 +181,32 @@ pub struct Endpoint {
     pub backends: Vec<SocketAddrV4>,
 }
 
+/// A directory that machines of a project mount over NFS: a network namespace with a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    pub name: String,
+    /// Where it answers.
+    pub private: Port,
+    /// Router towards other networks.
+    pub router: Option<Ipv4Addr>,
+    pub store: ShareStore,
+    pub writable: bool,
+    /// NFS versions; all when empty.
+    pub protocols: Vec<u8>,
+    /// Who may mount it.
+    pub clients: Vec<Ipv4Net>,
+}
+
+/// Where the files of a share are. Each share has a directory of its own there, named by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareStore {
+    /// In a directory of the host.
+    Directory { path: String },
+    /// In a CephFS.
+    CephFs { name: String },
+}
+
 /// A domain that edges answer for, whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsZone {

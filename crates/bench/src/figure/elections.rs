@@ -176,6 +176,7 @@ fn region_of_all() -> Region {
         description: None,
         domain: "example.org".to_owned(),
         default_pool: None,
+        default_file_backend: None,
     }
 }
 

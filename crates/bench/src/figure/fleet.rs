@@ -105,7 +105,13 @@ async fn world(controller: &Controller, nodes: usize) -> Result<(Vec<(Id, Secret
     let domain = "example.org".to_owned();
     transaction.create(
         region,
-        Region { name: "eu-west".to_owned(), description: None, domain, default_pool: None },
+        Region {
+            name: "eu-west".to_owned(),
+            description: None,
+            domain,
+            default_pool: None,
+            default_file_backend: None,
+        },
         now,
     );
     transaction.create(zone, Zone { region, name: "eu-west-a".to_owned(), description: None }, now);

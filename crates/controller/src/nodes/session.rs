@@ -140,10 +140,16 @@ fn judge(hub: &Hub, nonce: &str, hello: &ToController) -> Result<Id, String> {
     if token.spec.is_expired(Timestamp::now()) {
         return Err("the key of the agent has expired; issue a new one".to_owned());
     }
-    if *role != known.spec.role || *role != AgentType::Hypervisor {
-        return Err(format!("it has the role {role:?}, and the agent has {:?}", known.spec.role));
+    if *role != known.spec.role {
+        return Err(format!(
+            "it has the role {role:?}, and the agent has {:?}; set `role` in the node's file to the agent's type",
+            known.spec.role
+        ));
     }
-    Ok(*agent)
+    match role {
+        AgentType::Hypervisor | AgentType::Edge => Ok(*agent),
+        AgentType::Service => Err("agents of type Kontroller are not served by this version".to_owned()),
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -59,11 +59,16 @@ pub(super) fn parse(pool: &Pool) -> Result<PoolDriver, ApiError> {
     })
 }
 
+/// The directory that a text such as `dir:/srv/files` names; `None` when it names something else.
+pub(crate) fn directory(text: &str) -> Option<Result<String, ApiError>> {
+    text.strip_prefix(DIRECTORY).map(normal_path)
+}
+
 /// The path without empty parts and dots; it does not lead upwards, and is not the root.
 fn normal_path(path: &str) -> Result<String, ApiError> {
     let refused = |why: &str| {
         Err(ApiError::invalid(format!(
-            "`pool`: the path `{path}` {why}; write an absolute path such as dir:/var/lib/freehold/pools/main"
+            "the path `{path}` {why}; write an absolute path such as dir:/var/lib/freehold/pools/main"
         )))
     };
     if !path.starts_with('/') {

@@ -21,6 +21,7 @@ use crate::placed::{Placed, PlacedStatus};
 use crate::region::Region;
 use crate::route::Call;
 
+pub(crate) use driver::directory;
 pub use routes::{ROWS, default_of};
 
 /// What a pool is.

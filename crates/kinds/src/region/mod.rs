@@ -6,6 +6,7 @@ use freehold_store::{Entity, Object, Reference, Snapshot};
 use freehold_types::{ApiError, Id, wire};
 use serde::{Deserialize, Serialize};
 
+use crate::file_backend::FileBackend;
 use crate::kind::{Kind, Scope, Updatable};
 use crate::pool::Pool;
 use crate::route::Call;
@@ -22,6 +23,9 @@ pub struct Region {
     pub domain: String,
     /// Where disks go when a request names no pool; the first pool unless changed.
     pub default_pool: Option<Id>,
+    /// Where file shares go when a request names no file backend; the first one unless changed.
+    #[serde(default)]
+    pub default_file_backend: Option<Id>,
 }
 
 impl Region {
@@ -40,7 +44,8 @@ impl Entity for Region {
     }
 
     fn references(&self) -> Vec<Reference> {
-        self.default_pool.map(Reference::weak::<Pool>).into_iter().collect()
+        let backend = self.default_file_backend.map(Reference::weak::<FileBackend>);
+        self.default_pool.map(Reference::weak::<Pool>).into_iter().chain(backend).collect()
     }
 
     fn label(&self) -> Option<&str> {
@@ -74,6 +79,6 @@ impl Updatable for Region {
             change.domain.filter(|domain| !domain.is_empty()).unwrap_or_else(|| current.domain.clone());
         text::domain("domain", &domain)?;
         let description = crud::changed_description(current.description.as_deref(), change.description)?;
-        Ok(Self { name, description, domain, default_pool: current.default_pool })
+        Ok(Self { name, description, domain, ..current.clone() })
     }
 }

@@ -73,7 +73,8 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let description = text::description(description)?;
     let mut transaction = Transaction::default();
     domain::join(&domain, domain::Owner::Region(id), call.snapshot, call.now, &mut transaction);
-    transaction.create(id, Region { name, description, domain, default_pool: None }, call.now);
+    let region = Region { name, description, domain, default_pool: None, default_file_backend: None };
+    transaction.create(id, region, call.now);
     Ok(Outcome::object(transaction, Key::of::<Region>(id)))
 }
 

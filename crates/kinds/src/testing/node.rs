@@ -109,6 +109,7 @@ fn detail(specification: &Specification) -> Option<Detail> {
             tunnels: Vec::new(),
         }),
         Specification::Balancer(_) => Detail::Balancer(BalancerDetail { active: true, backends: Vec::new() }),
+        Specification::Share(_) => Detail::Share { bytes: 4_096 },
         Specification::Segment(_) | Specification::DnsZone(_) => return None,
     };
     Some(detail)

@@ -11,7 +11,7 @@ use freehold_types::agent::{
     Desired, Image, Machine, ObjectKey, ObjectKind, Phase, Pool, Segment, Specification, State as Wanted,
     Volume, VolumeContent,
 };
-use freehold_types::service::{Balancer, DnsZone, Gateway, Port};
+use freehold_types::service::{Balancer, DnsZone, Gateway, Port, Share};
 
 use crate::ledger::State;
 
@@ -22,6 +22,7 @@ pub(crate) fn needs(specification: &Specification) -> Vec<ObjectKey> {
         Specification::Pool(_) | Specification::Segment(_) | Specification::DnsZone(_) => Vec::new(),
         Specification::Gateway(gateway) => segments(gateway_ports(gateway)),
         Specification::Balancer(balancer) => segments(std::iter::once(&balancer.private)),
+        Specification::Share(share) => segments(std::iter::once(&share.private)),
         Specification::Image(image) => vec![key(ObjectKind::Pool, image.pool)],
         Specification::Volume(volume) => {
             let mut needs = vec![key(ObjectKind::Pool, volume.pool)];
@@ -141,6 +142,7 @@ fn pool_of(specification: &Specification) -> Option<ObjectKey> {
         | Specification::Machine(_)
         | Specification::Gateway(_)
         | Specification::Balancer(_)
+        | Specification::Share(_)
         | Specification::DnsZone(_) => return None,
     };
     Some(ObjectKey { kind: ObjectKind::Pool, id })
@@ -156,6 +158,7 @@ pub(super) fn describe(desired: &Desired) -> String {
         Specification::Machine(machine) => &machine.name,
         Specification::Gateway(gateway) => &gateway.name,
         Specification::Balancer(balancer) => &balancer.name,
+        Specification::Share(share) => &share.name,
         Specification::DnsZone(zone) => &zone.domain,
     };
     format!("{} `{name}` ({})", desired.key.kind, desired.key.id)
@@ -187,6 +190,9 @@ pub(super) enum On {
         segments: Vec<Arc<Desired>>,
     },
     Balancer {
+        segments: Vec<Arc<Desired>>,
+    },
+    Share {
         segments: Vec<Arc<Desired>>,
     },
     DnsZone,
@@ -221,6 +227,9 @@ pub(super) fn job(state: &State, desired: &Arc<Desired>) -> Result<Job, String> 
         }
         (ObjectKind::Balancer, Specification::Balancer(_)) => {
             On::Balancer { segments: present_segments(state, desired)? }
+        }
+        (ObjectKind::Share, Specification::Share(_)) => {
+            On::Share { segments: present_segments(state, desired)? }
         }
         (ObjectKind::DnsZone, Specification::DnsZone(_)) => On::DnsZone,
         (kind, _) => {
@@ -287,6 +296,7 @@ specification_of! {
     machine_of: Machine => Machine,
     gateway_of: Gateway => Gateway,
     balancer_of: Balancer => Balancer,
+    share_of: Share => Share,
     zone_of: DnsZone => DnsZone,
 }
 

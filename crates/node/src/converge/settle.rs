@@ -180,6 +180,7 @@ impl Converge {
             | On::Machine { .. }
             | On::Gateway { .. }
             | On::Balancer { .. }
+            | On::Share { .. }
             | On::DnsZone
             | On::Look => None,
         };

@@ -9,8 +9,8 @@ use freehold_types::agent::{Desired, Detail, ObjectKey, Segment, State as Wanted
 use tokio::sync::{mpsc, watch};
 
 use super::plan::{
-    Disk, Job, On, balancer_of, gateway_of, image_of, machine_of, pool_specification, segment_of, volume_of,
-    zone_of,
+    Disk, Job, On, balancer_of, gateway_of, image_of, machine_of, pool_specification, segment_of, share_of,
+    volume_of, zone_of,
 };
 use crate::host::{Host, HostError, MachineMemory, MachinePlan, ServicePlan};
 
@@ -123,6 +123,15 @@ async fn call(
                 return Ok(Some(Detail::Balancer(detail)));
             }
             host.services.remove_balancer(id).await?;
+        }
+        On::Share { segments } => {
+            let service = share_of(desired).map_err(HostError::Refused)?;
+            if present {
+                let plan = ServicePlan { id, service, segments: by_id(segments)? };
+                let bytes = host.services.ensure_share(&plan).await?;
+                return Ok(Some(Detail::Share { bytes }));
+            }
+            host.services.remove_share(id, service).await?;
         }
         On::DnsZone => {
             let zone = zone_of(desired).map_err(HostError::Refused)?;

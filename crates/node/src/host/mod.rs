@@ -8,6 +8,7 @@
 //! A call may be dropped at any await point (shutdown) and must leave a state from which the next call
 //! goes on. Errors say what to do about them.
 
+pub mod edge;
 pub mod machines;
 pub mod names;
 pub mod network;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::{Detail, Facts, Image, Machine, MachineDetail, ObjectKey, Pool, Segment, Volume};
-use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail};
+use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Share};
 use tokio::sync::{mpsc, watch};
 
 /// The subsystems of one host.
@@ -150,6 +151,12 @@ pub trait Services: Send + Sync {
     async fn ensure_balancer(&self, plan: &ServicePlan<'_, Balancer>) -> Result<BalancerDetail, HostError>;
     async fn remove_balancer(&self, id: Id) -> Result<(), HostError>;
 
+    /// Makes the share, or changes it, and tells how many bytes are in use.
+    async fn ensure_share(&self, plan: &ServicePlan<'_, Share>) -> Result<u64, HostError>;
+
+    /// Removes the share with its files.
+    async fn remove_share(&self, id: Id, share: &Share) -> Result<(), HostError>;
+
     /// Keys of services whose observed state changed by itself. Called once.
     fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey>;
 }
@@ -159,4 +166,9 @@ pub trait Services: Send + Sync {
 pub trait Names: Send + Sync {
     async fn ensure_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
     async fn remove_zone(&self, id: Id, zone: &DnsZone) -> Result<(), HostError>;
+
+    /// Ends what runs for the sake of names, of a host that is to answer for none any more.
+    async fn retire(&self) -> Result<(), HostError> {
+        Ok(())
+    }
 }

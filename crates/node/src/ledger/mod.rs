@@ -264,6 +264,7 @@ fn first_memory(desired: &Desired) -> MachineMemory {
         | Specification::Segment(_)
         | Specification::Gateway(_)
         | Specification::Balancer(_)
+        | Specification::Share(_)
         | Specification::DnsZone(_) => MachineMemory::default(),
     }
 }

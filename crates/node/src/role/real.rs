@@ -1,15 +1,19 @@
-//! The node on this very host: libvirt, its disks and its network.
+//! The node on this very host: libvirt, its disks and its network; or, of an edge, its names.
 
 use std::sync::Arc;
 
+use freehold_types::wire::AgentType;
+
 use super::{Node, NodeError};
-use crate::config::NodeConfig;
+use crate::config::{ConfigError, NodeConfig};
 use crate::host::Host;
+use crate::host::edge::Edge;
 use crate::host::machines::{Libvirt, LibvirtConfig};
-use crate::host::names::NoNames;
+use crate::host::names::{NoNames, PowerDns};
 use crate::host::network::{self, Netlink, NetworkConfig};
 use crate::host::services::{NetworkServices, ServicesConfig};
 use crate::host::storage::{LocalStorage, StorageConfig};
+use crate::stop::Stop;
 
 /// Runs the node of this host until `shutdown` completes, as [`Node::run`] does.
 ///
@@ -29,16 +33,49 @@ pub async fn run_real(
 /// As [`run_real`], before anything was begun.
 pub async fn start_real(config: &NodeConfig) -> Result<Node, NodeError> {
     config.validate()?;
+    if config.role == AgentType::Edge {
+        let names = edge_names(config);
+        let mut node = Node::start_with(config, edge_host(names.clone()), Vec::new())?;
+        node.spawn("keeper of names", keep(names, Stop::new(node.stop.subscribe())));
+        return Ok(node);
+    }
     let host = real_host(config).await?;
     let features = features(network::features().await, config.uplink.is_some());
     Node::start_with(config, host, features)
 }
 
-/// The subsystems of this host.
+/// Keeps both servers running until the node stops; they themselves go on.
+async fn keep(names: PowerDns, mut stop: Stop) {
+    stop.or(names.keep()).await;
+}
+
+fn edge_names(config: &NodeConfig) -> PowerDns {
+    PowerDns::new(config.edge.clone().unwrap_or_default(), &config.names_directory())
+}
+
+fn edge_host(names: PowerDns) -> Host {
+    Host {
+        storage: Arc::new(Edge),
+        network: Arc::new(Edge),
+        machines: Arc::new(Edge),
+        services: Arc::new(Edge),
+        names: Arc::new(names),
+    }
+}
+
+/// The subsystems of this host, by what the node is.
 ///
 /// # Errors
 /// When the configuration cannot work on this host.
 pub async fn real_host(config: &NodeConfig) -> Result<Host, NodeError> {
+    match config.role {
+        AgentType::Hypervisor => hypervisor(config).await,
+        AgentType::Edge => Ok(edge_host(edge_names(config))),
+        AgentType::Service => Err(ConfigError::Role.into()),
+    }
+}
+
+async fn hypervisor(config: &NodeConfig) -> Result<Host, NodeError> {
     let machines = Libvirt::connect(LibvirtConfig {
         uri: config.libvirt.clone(),
         accel: config.accel,

@@ -19,7 +19,7 @@ use freehold_types::agent::{Segment, SegmentLink};
 use freehold_types::net::Mac;
 use freehold_types::service::{
     Balancer, BalancerDetail, Endpoint, Firewall, Forward, Gateway, GatewayDetail, Opening, Pair, Peering,
-    Port, PublicAddress,
+    Port, PublicAddress, Share, ShareStore,
 };
 use freehold_types::wire::{FirewallPolicy, Protocol};
 use tempfile::TempDir;
@@ -116,11 +116,11 @@ pub(crate) fn processes(state: &State) -> Vec<(String, i32)> {
     found
 }
 
-/// Takes away the mounts that keep namespaces.
-pub(crate) fn forget_mounts(state: &State) {
-    for service in std::fs::read_dir(state.path().join("services")).into_iter().flatten().flatten() {
-        let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
-    }
+/// Takes away what keeps the namespace of the gateway.
+pub(crate) fn unmount(state: &State) {
+    let file = state.path().join("services").join(GATEWAY.to_string()).join("netns");
+    let done = std::process::Command::new("umount").arg(file).status().unwrap();
+    assert!(done.success());
 }
 
 /// Kills a process as a fault would.
@@ -189,7 +189,9 @@ impl Drop for State {
                 let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
-        forget_mounts(self);
+        for service in std::fs::read_dir(self.path().join("services")).into_iter().flatten().flatten() {
+            let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
+        }
     }
 }
 
@@ -293,6 +295,40 @@ pub(crate) async fn balanced(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("it does not come about: {last:?}");
+}
+
+/// Brings a share about, whose files are below the state.
+pub(crate) async fn share_as(services: &NetworkServices, state: &State, writable: bool) -> u64 {
+    let private = segment("br-private");
+    let share = share(state, writable);
+    let plan = ServicePlan { id: GATEWAY, service: &share, segments: [(PRIVATE, &private)].into() };
+    services.ensure_share(&plan).await.unwrap()
+}
+
+/// A share at 10.1.0.50.
+pub(crate) fn share(state: &State, writable: bool) -> Share {
+    Share {
+        name: "photos".to_owned(),
+        private: Port {
+            segment: PRIVATE,
+            mac: Mac::new([0xda, 0x1e, 0x73, 0, 0, 1]),
+            address: Some("10.1.0.50/24".parse().unwrap()),
+        },
+        router: None,
+        store: ShareStore::Directory { path: state.path().join("shares").display().to_string() },
+        writable,
+        protocols: Vec::new(),
+        clients: vec!["10.1.0.0/24".parse().unwrap()],
+    }
+}
+
+/// Runs a program of libnfs-utils in a namespace, on a file of the share.
+pub(crate) fn nfs(space: &Namespace, program: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut command = std::process::Command::new("timeout");
+    command.args(["10", "ip", "netns", "exec", &space.name, program]).args(arguments);
+    let output = command.output().expect("libnfs-utils must be installed");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// A server that answers with a text, until it is dropped.

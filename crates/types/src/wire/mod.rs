@@ -12,6 +12,7 @@ mod identity;
 mod location;
 mod network;
 mod project;
+mod share;
 mod storage;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
@@ -24,6 +25,7 @@ pub use identity::*;
 pub use location::*;
 pub use network::*;
 pub use project::*;
+pub use share::*;
 pub use storage::*;
 
 /// The version of the public contract that this controller speaks.

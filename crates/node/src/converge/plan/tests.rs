@@ -158,6 +158,7 @@ proptest! {
                 | ObjectKind::Segment
                 | ObjectKind::Gateway
                 | ObjectKind::Balancer
+                | ObjectKind::Share
                 | ObjectKind::DnsZone => last,
             };
             if goes {

@@ -192,14 +192,17 @@ pub(super) async fn ensure(
     ))
 }
 
-/// Removes the cables of a service: now, rather than when the kernel comes to clear its namespace away.
+/// Removes the cables of a service. The kernel does so with the namespace, but in its own time.
 pub(super) async fn remove(service: Id, outside: Option<&Path>) -> Result<(), HostError> {
     let wire = Wire::open(outside).await?;
     let mark = format!("{ALIAS}{service}");
-    for (name, _) in observe(&wire).await?.iter().filter(|(_, link)| link.alias.as_deref() == Some(&mark)) {
-        delete(&wire, name).await.map_err(|error| {
-            HostError::Failed(format!("the cable {name} cannot be removed: {}", describe(&error)))
-        })?;
+    let links = observe(&wire).await?;
+    for (name, _) in links.iter().filter(|(_, link)| link.alias.as_deref() == Some(&mark)) {
+        if let Err(error) = delete(&wire, name).await
+            && observe(&wire).await?.contains_key(name)
+        {
+            return Err(HostError::Failed(format!("{name} cannot be removed: {}", describe(&error))));
+        }
     }
     Ok(())
 }

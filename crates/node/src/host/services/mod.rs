@@ -14,6 +14,7 @@ mod gateway;
 mod links;
 mod namespace;
 mod nft;
+mod share;
 mod vrrp;
 
 use std::fs::{DirBuilder, remove_dir_all};
@@ -25,7 +26,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::ObjectKey;
-use freehold_types::service::{Balancer, BalancerDetail, Gateway, GatewayDetail};
+use freehold_types::service::{Balancer, BalancerDetail, Gateway, GatewayDetail, Share};
 use tokio::sync::mpsc;
 
 use self::daemon::Daemons;
@@ -34,7 +35,7 @@ use self::namespace::Namespace;
 use super::{HostError, ServicePlan, Services};
 
 /// The daemons that a service may have.
-const DAEMONS: &[&str] = &["charon-systemd", "dnsmasq", "keepalived", "haproxy", "nginx"];
+const DAEMONS: &[&str] = &["charon-systemd", "dnsmasq", "keepalived", "haproxy", "nginx", "ganesha.nfsd"];
 
 /// How services are set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,14 @@ impl Services for NetworkServices {
 
     async fn remove_balancer(&self, id: Id) -> Result<(), HostError> {
         self.remove(id).await
+    }
+
+    async fn ensure_share(&self, plan: &ServicePlan<'_, Share>) -> Result<u64, HostError> {
+        self.share(plan).await
+    }
+
+    async fn remove_share(&self, id: Id, share: &Share) -> Result<(), HostError> {
+        self.remove_files(id, share).await
     }
 
     fn events(&self) -> mpsc::UnboundedReceiver<ObjectKey> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use freehold_types::Id;
 use freehold_types::agent::{Facts, Image, ObjectKey, ObjectKind, Pool, Segment, Volume};
-use freehold_types::service::{Balancer, DnsZone, Gateway};
+use freehold_types::service::{Balancer, DnsZone, Gateway, Share};
 use freehold_types::size::GIB;
 use tokio::sync::mpsc;
 
@@ -105,6 +105,7 @@ pub struct World {
     pub domains: BTreeMap<Id, Domain>,
     pub gateways: BTreeMap<Id, Gateway>,
     pub balancers: BTreeMap<Id, Balancer>,
+    pub shares: BTreeMap<Id, Share>,
     pub zones: BTreeMap<Id, DnsZone>,
     /// Calls that came in the wrong order.
     pub violations: Vec<String>,
@@ -140,6 +141,9 @@ impl World {
         }
         for (id, balancer) in &self.balancers {
             let _ = writeln!(text, "load balancer {id} {}", balancer.name);
+        }
+        for (id, share) in &self.shares {
+            let _ = writeln!(text, "file share {id} {}", share.name);
         }
         for (id, zone) in &self.zones {
             let _ = writeln!(text, "DNS zone {id} {} {}", zone.domain, zone.names.len());
@@ -308,7 +312,9 @@ impl Sim {
             ObjectKind::Volume => latency.volume,
             ObjectKind::Segment => latency.segment,
             ObjectKind::Machine => latency.machine,
-            ObjectKind::Gateway | ObjectKind::Balancer | ObjectKind::DnsZone => latency.service,
+            ObjectKind::Gateway | ObjectKind::Balancer | ObjectKind::Share | ObjectKind::DnsZone => {
+                latency.service
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use freehold_types::Id;
 use freehold_types::agent::{ObjectKey, ObjectKind, Segment};
 use freehold_types::service::{
-    BackendState, Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Port, TunnelState,
+    BackendState, Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Port, Share, TunnelState,
 };
 use tokio::sync::mpsc;
 
@@ -74,6 +74,25 @@ impl Services for Sim {
     async fn remove_balancer(&self, id: Id) -> Result<(), HostError> {
         self.call(Verb::Remove, ObjectKey { kind: ObjectKind::Balancer, id }, |world| {
             world.balancers.remove(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ensure_share(&self, plan: &ServicePlan<'_, Share>) -> Result<u64, HostError> {
+        let (id, share) = (plan.id, plan.service);
+        let key = ObjectKey { kind: ObjectKind::Share, id };
+        self.call(Verb::Ensure, key, |world| {
+            check(world, key, &share.private, &plan.segments)?;
+            world.shares.insert(id, share.clone());
+            Ok(0)
+        })
+        .await
+    }
+
+    async fn remove_share(&self, id: Id, _: &Share) -> Result<(), HostError> {
+        self.call(Verb::Remove, ObjectKey { kind: ObjectKind::Share, id }, |world| {
+            world.shares.remove(&id);
             Ok(())
         })
         .await
