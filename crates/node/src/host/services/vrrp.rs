@@ -15,6 +15,9 @@ use super::daemon::Daemon;
 /// Advertisements come this often; after three that did not come another instance takes over.
 const ADVERTISE: &str = "0.2";
 
+/// Ahead of the machines of the host: an instance that does not get to send in time loses its addresses.
+const NICE: i8 = -20;
+
 /// Addresses that move together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Instance {
@@ -29,7 +32,7 @@ pub(super) struct Instance {
 /// Renders its configuration.
 pub(super) fn render(service: Id, own: Ipv4Addr, peers: &[Ipv4Addr], instances: &[Instance]) -> String {
     let mut text = format!(
-        "global_defs {{\n  router_id {service}\n  vrrp_version 3\n  vrrp_garp_master_delay 1\n  \
+        "global_defs {{\n  router_id {service}\n  vrrp_priority {NICE}\n  vrrp_version 3\n  vrrp_garp_master_delay 1\n  \
          vrrp_garp_master_repeat 2\n  vrrp_garp_master_refresh 30\n}}\n"
     );
     for (position, instance) in instances.iter().enumerate() {
