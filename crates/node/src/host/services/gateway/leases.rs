@@ -14,7 +14,7 @@ const LEASE: &str = "12h";
 /// Answers that are remembered.
 const CACHE: u32 = 2_000;
 
-/// Its configuration, which is read at its start only.
+/// Its configuration.
 pub(super) fn render(gateway: &Gateway, private: Ipv4Net, mtu: u32, directory: &Path) -> String {
     let at = |name: &str| directory.join(name).display().to_string();
     let mut text = format!(
@@ -50,7 +50,7 @@ pub(super) fn render(gateway: &Gateway, private: Ipv4Net, mtu: u32, directory: &
     text
 }
 
-/// The machines, one a line, which are read again on a signal.
+/// The machines, one a line.
 pub(super) fn hosts(gateway: &Gateway) -> String {
     let mut text = String::new();
     for lease in &gateway.leases {
@@ -75,8 +75,10 @@ pub(super) fn daemon(directory: &Path, namespace: &Path, configuration: &str, ho
         directory: directory.to_owned(),
         namespace: Some(namespace.to_owned()),
         pid_files: &["dnsmasq.pid"],
-        reloads: hosts.to_owned(),
-        restarts: configuration.to_owned(),
+        reloads: String::new(),
+        // It can read the machines again on a signal, but version 2.90 dies of it once it has given a lease. A new one
+        // is there within milliseconds, and knows the leases from their file.
+        restarts: format!("{configuration}{hosts}"),
         reload: Signal::HUP,
     }
 }
