@@ -4,9 +4,6 @@
 //! libnfs-utils; without them it fails.
 
 #[cfg(test)]
-#[path = "services/leases.rs"]
-mod leases;
-#[cfg(test)]
 #[path = "network/namespace.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod namespace;
@@ -26,7 +23,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use freehold_node::host::Services;
-use freehold_types::service::{BalancerDetail, PeeringRule};
+use freehold_types::service::{BalancerDetail, Lease, PeeringRule};
 use freehold_types::wire::FirewallPolicy::{Accept, Drop};
 use freehold_types::wire::Protocol::{Tcp, Udp};
 use site::{
@@ -108,6 +105,38 @@ async fn the_way_out_obeys_its_policy() {
     spec.firewall.egress.clear();
     ensure(&services, &spec).await;
     assert_eq!(reached(&site), [true; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machines_are_given_their_address_and_ask_it_for_names() {
+    let (site, state) = (Site::new(), State::new());
+    let services = site.services(&state);
+    let mut spec = gateway(0);
+    let mac = site.a.link("eth0")["address"].as_str().unwrap().parse().unwrap();
+    let (address, router) = ("10.1.0.77".parse().unwrap(), "10.1.0.2".parse().unwrap());
+    spec.leases = vec![Lease { mac, address, host: "web".to_owned(), router }];
+    spec.resolvers = vec!["198.51.100.1".parse().unwrap()];
+    spec.domain = Some("shop.example.org".to_owned());
+    active(&services, &spec).await;
+    let told = site::lease(&site.a).expect("it is known");
+    for what in ["ip=10.1.0.77", "router=10.1.0.2", "mtu=1500", "dns=10.1.0.2", "domain=shop.example.org"] {
+        assert!(told.lines().any(|line| line == what), "{what} is not in {told}");
+    }
+    // Who is not known gets nothing.
+    assert_eq!(site::lease(&site.b), None);
+    let _resolver = site::resolver(&site.world, &state, "198.51.100.1");
+    let start = Instant::now();
+    while site::resolve(&site.a, "10.1.0.2", "www.example.org") != "10.9.9.9" {
+        assert!(start.elapsed() < Duration::from_secs(10), "it does not pass questions on");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(site::resolve(&site.stranger, "192.0.2.10", "www.example.org"), "");
+    // A new machine is known at once.
+    let mac = site.b.link("eth0")["address"].as_str().unwrap().parse().unwrap();
+    spec.leases.push(Lease { mac, address: "10.1.0.78".parse().unwrap(), host: "db".to_owned(), router });
+    ensure(&services, &spec).await;
+    assert!(site::lease(&site.b).expect("it is known by now").contains("ip=10.1.0.78"));
+    assert!(site::lease(&site.a).expect("it is known still").contains("ip=10.1.0.77"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,6 +116,58 @@ pub(crate) fn processes(state: &State) -> Vec<(String, i32)> {
     found
 }
 
+/// Asks for an address by DHCP, and gives what was told; `None` when nobody answers.
+pub(crate) fn lease(space: &Namespace) -> Option<String> {
+    let script = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    std::fs::write(&script, "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nset\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = std::process::Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            &space.name,
+            "busybox",
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-n",
+            "-q",
+            "-t",
+            "3",
+            "-T",
+            "1",
+        ])
+        .args(["-O", "mtu", "-s"])
+        .arg(&script)
+        .output()
+        .expect("busybox must be installed");
+    let told = String::from_utf8_lossy(&output.stdout).replace('\'', "");
+    output.status.success().then_some(told)
+}
+
+/// Asks a resolver for the address of a name; empty when it does not answer.
+pub(crate) fn resolve(space: &Namespace, server: &str, name: &str) -> String {
+    let output = std::process::Command::new("ip")
+        .args(["netns", "exec", &space.name, "dig", "+short", "+time=1", "+tries=1"])
+        .args([&format!("@{server}"), name])
+        .output()
+        .expect("dig must be installed");
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() { text } else { String::new() }
+}
+
+/// A resolver of the world, which knows `www.example.org`. It ends with the state.
+pub(crate) fn resolver(space: &Namespace, state: &State, address: &str) -> std::process::Child {
+    std::process::Command::new("ip")
+        .args(["netns", "exec", &space.name, "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts"])
+        .args(["--bind-interfaces", "--address=/www.example.org/10.9.9.9", "--user=root"])
+        .arg(format!("--listen-address={address}"))
+        .arg(format!("--pid-file={}", state.path().join("resolver.pid").display()))
+        .arg("--conf-file=/dev/null")
+        .spawn()
+        .expect("dnsmasq must be installed")
+}
+
 /// Takes away what keeps the namespace of the gateway.
 pub(crate) fn unmount(state: &State) {
     let file = state.path().join("services").join(GATEWAY.to_string()).join("netns");
