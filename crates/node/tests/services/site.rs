@@ -156,16 +156,27 @@ pub(crate) fn resolve(space: &Namespace, server: &str, name: &str) -> String {
     if output.status.success() { text } else { String::new() }
 }
 
-/// A resolver of the world, which knows `www.example.org`. It ends with the state.
-pub(crate) fn resolver(space: &Namespace, state: &State, address: &str) -> std::process::Child {
-    std::process::Command::new("ip")
+/// A resolver of the world, which knows `www.example.org`. It ends when it is dropped.
+pub(crate) fn resolver(space: &Namespace, state: &State, address: &str) -> Program {
+    let child = std::process::Command::new("ip")
         .args(["netns", "exec", &space.name, "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts"])
         .args(["--bind-interfaces", "--address=/www.example.org/10.9.9.9", "--user=root"])
         .arg(format!("--listen-address={address}"))
         .arg(format!("--pid-file={}", state.path().join("resolver.pid").display()))
         .arg("--conf-file=/dev/null")
         .spawn()
-        .expect("dnsmasq must be installed")
+        .expect("dnsmasq must be installed");
+    Program(child)
+}
+
+/// A program that runs until it is dropped.
+pub(crate) struct Program(std::process::Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Takes away what keeps the namespace of the gateway.
