@@ -168,17 +168,37 @@ pub(crate) fn resolver(space: &Namespace, state: &State, address: &str) -> std::
         .expect("dnsmasq must be installed")
 }
 
-/// Takes away what keeps the namespace of the gateway.
-pub(crate) fn unmount(state: &State) {
-    let file = state.path().join("services").join(GATEWAY.to_string()).join("netns");
-    let done = std::process::Command::new("umount").arg(file).status().unwrap();
-    assert!(done.success());
+/// Takes away the mounts that keep namespaces.
+pub(crate) fn forget_mounts(state: &State) {
+    for service in std::fs::read_dir(state.path().join("services")).into_iter().flatten().flatten() {
+        let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
+    }
 }
 
 /// Kills a process as a fault would.
 pub(crate) fn kill(pid: i32) {
     let done = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
     assert!(done.success());
+}
+
+/// Kills all processes of a program that stand in the directory of the gateway, and says how many there were.
+pub(crate) fn kill_all(state: &State, program: &str) -> usize {
+    let directory = state.path().join("services").join(GATEWAY.to_string());
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut killed: Vec<i32> = numbers
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+        .filter(|pid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            name.trim() == program
+                && String::from_utf8_lossy(&arguments).contains(&*directory.to_string_lossy())
+        })
+        .collect();
+    // The child last started would notice the end of its parent.
+    killed.sort_unstable_by(|a, b| b.cmp(a));
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.arg("-KILL").args(killed.iter().map(i32::to_string)).status().unwrap().success());
+    killed.len()
 }
 
 pub(crate) fn is_alive(pid: i32) -> bool {
@@ -221,9 +241,7 @@ impl Drop for State {
                 let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
-        for service in std::fs::read_dir(self.path().join("services")).into_iter().flatten().flatten() {
-            let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
-        }
+        forget_mounts(self);
     }
 }
 

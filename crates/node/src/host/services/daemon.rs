@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,7 +97,7 @@ impl Daemons {
         if let Some(mut record) = read(&file)
             && let Some(process) = find(&record)
         {
-            if record.restarts == wanted.1 {
+            if record.restarts == wanted.1 && stands_in(record.pid, daemon.namespace.as_deref()) {
                 let changed = record.reloads != wanted.0;
                 if changed {
                     signal(&process, daemon.reload)?;
@@ -106,11 +107,14 @@ impl Daemons {
                 self.watch(key, &file, record.pid, process)?;
                 return Ok(if changed { Done::Reloaded } else { Done::Nothing });
             }
+            lock(&self.watched).remove(&file);
             end(daemon.program, &record, process).await?;
         }
         if file.exists() {
             end_orphans(daemon.program, &daemon.directory);
         }
+        // What starts and is cut off before its record is written is an orphan for the next call.
+        write(&file, &Record { pid: 0, start: 0, reloads: String::new(), restarts: String::new() })?;
         let pid = start(daemon).await?;
         let process = open(pid).ok_or_else(|| ended(daemon))?;
         let start = start_time(pid).ok_or_else(|| ended(daemon))?;
@@ -122,6 +126,15 @@ impl Daemons {
         tracing::info!(%key, daemon = daemon.program, pid, "started");
         self.watch(key, &file, pid, process)?;
         Ok(Done::Started)
+    }
+
+    /// The number of one of these daemons that runs, and shows its namespace.
+    pub(in crate::host) fn living(directory: &Path, names: &[&str]) -> Option<i32> {
+        let records = names.iter().filter_map(|name| read(&record_file(directory, name)));
+        records
+            .filter(|record| find(record).is_some() && namespace_of(record.pid).is_some())
+            .map(|record| record.pid)
+            .next()
     }
 
     /// Ends a daemon, if it runs.
@@ -175,7 +188,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn record_file(directory: &Path, name: &str) -> PathBuf {
+pub(in crate::host) fn record_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.process"))
 }
 
@@ -216,17 +229,22 @@ fn failed(file: &Path, error: &io::Error) -> HostError {
     HostError::Failed(format!("{}: {error}", file.display()))
 }
 
-/// A daemon of a directory that lives, if there is one.
-pub(super) fn living(directory: &Path) -> Option<i32> {
-    let files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
-    let records = files.filter(|file| file.extension().is_some_and(|extension| extension == "process"));
-    records.filter_map(|file| read(&file)).find(|record| find(record).is_some()).map(|record| record.pid)
-}
-
 /// The process of a record, if it is still the same and lives.
 fn find(record: &Record) -> Option<OwnedFd> {
     let process = open(record.pid)?;
     (start_time(record.pid) == Some(record.start)).then_some(process)
+}
+
+/// Whether a process is in a network namespace; any will do when none is asked for. One that hides where it is, as
+/// those do that have other rights than the node, counts as being there.
+fn stands_in(pid: i32, namespace: Option<&Path>) -> bool {
+    let wanted = namespace.and_then(|path| fs::metadata(path).ok()).map(|found| found.ino());
+    wanted.zip(namespace_of(pid)).is_none_or(|(wanted, found)| wanted == found)
+}
+
+/// The number of the network namespace of a process, if it shows it.
+fn namespace_of(pid: i32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/net")).map(|found| found.ino()).ok()
 }
 
 fn open(pid: i32) -> Option<OwnedFd> {
@@ -363,3 +381,7 @@ fn reap(process: &impl AsFd) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     let _ = rustix::process::waitid(WaitId::PidFd(process.as_fd()), options);
 }
+
+#[cfg(test)]
+#[path = "daemon_tests.rs"]
+mod tests;

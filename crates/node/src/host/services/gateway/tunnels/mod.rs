@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::state::Stage;
 use crate::host::HostError;
 use crate::host::services::NetworkServices;
-use crate::host::services::daemon::{Done, replace};
+use crate::host::services::daemon::{record_file, replace};
 use crate::host::services::namespace::Namespace;
 
 /// Its program, which needs no systemd.
@@ -65,10 +65,10 @@ impl NetworkServices {
         let settings = render::settings(&gateway.tunnels);
         replace(&directory.join(render::SETTINGS), settings.as_bytes())?;
         let daemon = render::daemon(directory, namespace.path(), &settings);
-        let started = self.daemons.ensure(key, &daemon).await? == Done::Started;
+        self.daemons.ensure(key, &daemon).await?;
         let client = Client { directory };
         let here = || gateway.tunnels.iter().filter(|tunnel| held.contains(&tunnel.local));
-        let loaded = client.load(&render::connections(here()), started).await?;
+        let loaded = client.load(&render::connections(here())).await?;
         let stages = client.settle(&here().collect::<Vec<_>>(), loaded).await?;
         let log = client.log();
         let told = gateway.tunnels.iter().map(|tunnel| {
@@ -103,14 +103,12 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Tells it the connections, unless it knows them. Says whether it had to be told.
-    async fn load(&self, connections: &str, started: bool) -> Result<bool, HostError> {
+    async fn load(&self, connections: &str) -> Result<bool, HostError> {
         replace(&self.directory.join("swanctl.conf"), connections.as_bytes())?;
         let file = self.directory.join("swanctl.loaded");
-        let loaded = format!("{:?}\n", Sha256::digest(connections.as_bytes()));
-        if started {
-            // It may be that this was cut off before it was told anything.
-            let _ = std::fs::remove_file(&file);
-        }
+        // One that was started anew knows nothing.
+        let process = std::fs::read_to_string(record_file(self.directory, PROGRAM)).unwrap_or_default();
+        let loaded = format!("{:?} {process}\n", Sha256::digest(connections.as_bytes()));
         if std::fs::read_to_string(&file).is_ok_and(|known| known == loaded) {
             return Ok(false);
         }

@@ -61,7 +61,7 @@ async fn strongswan_takes_every_algorithm() {
         gateway.tunnels.push(tunnel);
     }
     let namespace = Namespace::new(directory.path());
-    namespace.ensure().await.unwrap();
+    namespace.ensure(None).await.unwrap();
     let settings = render::settings(&gateway.tunnels);
     replace(&directory.path().join(render::SETTINGS), settings.as_bytes()).unwrap();
     let (events, _) = tokio::sync::mpsc::unbounded_channel();
@@ -70,7 +70,7 @@ async fn strongswan_takes_every_algorithm() {
         ObjectKey { kind: freehold_types::agent::ObjectKind::Gateway, id: freehold_types::Id::from_u64(1) };
     daemons.ensure(key, &render::daemon(directory.path(), namespace.path(), &settings)).await.unwrap();
     let client = Client { directory: directory.path() };
-    let loaded = client.load(&rendered(&gateway), true).await;
+    let loaded = client.load(&rendered(&gateway)).await;
     let listed = client.run(&["--list-conns"]).await;
     daemons.stop(directory.path(), PROGRAM).await.unwrap();
     namespace.remove().unwrap();
