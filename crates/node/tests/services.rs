@@ -4,6 +4,9 @@
 //! libnfs-utils; without them it fails.
 
 #[cfg(test)]
+#[path = "services/leases.rs"]
+mod leases;
+#[cfg(test)]
 #[path = "network/namespace.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod namespace;
@@ -250,8 +253,8 @@ async fn it_outlives_the_node_and_mends_itself() {
     let mut events = services.events();
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
-    // It ran in a mount namespace of its own, as its unit may ask: only the daemons have the network still.
-    site::unmount(&state);
+    // Also when the mount that keeps its namespace went with the mounts of the node before.
+    site::forget_mounts(&state);
     assert_eq!(ensure(&services, &spec).await.active, [7]);
     assert_eq!(site::processes(&state), before);
     for (name, pid) in before.clone() {

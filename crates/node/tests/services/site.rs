@@ -179,11 +179,11 @@ impl Drop for Program {
     }
 }
 
-/// Takes away what keeps the namespace of the gateway.
-pub(crate) fn unmount(state: &State) {
-    let file = state.path().join("services").join(GATEWAY.to_string()).join("netns");
-    let done = std::process::Command::new("umount").arg(file).status().unwrap();
-    assert!(done.success());
+/// Takes away the mounts that keep namespaces.
+pub(crate) fn forget_mounts(state: &State) {
+    for service in std::fs::read_dir(state.path().join("services")).into_iter().flatten().flatten() {
+        let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
+    }
 }
 
 /// Kills a process as a fault would.
@@ -252,9 +252,7 @@ impl Drop for State {
                 let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
             }
         }
-        for service in std::fs::read_dir(self.path().join("services")).into_iter().flatten().flatten() {
-            let _ = std::process::Command::new("umount").arg(service.path().join("netns")).output();
-        }
+        forget_mounts(self);
     }
 }
 

@@ -128,6 +128,15 @@ impl Daemons {
         Ok(Done::Started)
     }
 
+    /// The number of one of these daemons that runs, and shows its namespace.
+    pub(in crate::host) fn living(directory: &Path, names: &[&str]) -> Option<i32> {
+        let records = names.iter().filter_map(|name| read(&record_file(directory, name)));
+        records
+            .filter(|record| find(record).is_some() && namespace_of(record.pid).is_some())
+            .map(|record| record.pid)
+            .next()
+    }
+
     /// Ends a daemon, if it runs.
     pub(in crate::host) async fn stop(&self, directory: &Path, name: &'static str) -> Result<(), HostError> {
         let file = record_file(directory, name);
@@ -218,16 +227,6 @@ pub(in crate::host) fn replace(file: &Path, bytes: &[u8]) -> Result<bool, HostEr
 
 fn failed(file: &Path, error: &io::Error) -> HostError {
     HostError::Failed(format!("{}: {error}", file.display()))
-}
-
-/// A daemon of a directory that lives and shows its namespace, if there is one.
-pub(super) fn living(directory: &Path) -> Option<i32> {
-    let files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
-    let records = files.filter(|file| file.extension().is_some_and(|extension| extension == "process"));
-    records
-        .filter_map(|file| read(&file))
-        .find(|record| find(record).is_some() && namespace_of(record.pid).is_some())
-        .map(|record| record.pid)
 }
 
 /// The process of a record, if it is still the same and lives.

@@ -1,8 +1,9 @@
 //! A network namespace of our own, kept by a bind mount in the node's state, so that it and what runs in it
 //! outlive the node, and several nodes can share a machine.
 //!
-//! *Guarantees:* making one that is there changes nothing; one that a reboot took away is made anew; one that only
-//! its daemons still have, since the node ran in a mount namespace of its own, is taken up again.
+//! *Guarantees:* making one that is there changes nothing; one that a reboot took away is made anew; one whose
+//! mount is gone while something runs in it is kept again (a supervisor may give each start of the node mounts of
+//! its own, which end with it).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{FsType, statfs};
 
-use super::daemon;
 use crate::host::HostError;
 use crate::host::network::wire::{isolated, within};
 
@@ -60,12 +60,11 @@ impl Namespace {
         statfs(&self.path).is_ok_and(|found| found.filesystem_type() == NSFS)
     }
 
-    /// Makes it, if it is not there.
-    pub(super) async fn ensure(&self) -> Result<(), HostError> {
+    /// Makes it, if it is not there; `living` is the number of a process that was started in it.
+    pub(super) async fn ensure(&self, living: Option<i32>) -> Result<(), HostError> {
         if !self.exists() {
             let path = self.path.clone();
-            let held_by = path.parent().and_then(daemon::living);
-            isolated(move || make(&path, held_by)).await?.map_err(|error| self.explain("made", &error))?;
+            isolated(move || make(&path, living)).await?.map_err(|error| self.explain("made", &error))?;
         }
         let (name, wanted) = CONNECTIONS;
         within(Some(&self.path), move || {
@@ -103,14 +102,14 @@ impl Namespace {
     }
 }
 
-/// Keeps a namespace by the file: that of a process, or a new one, in which the thread is left.
-fn make(path: &Path, held_by: Option<i32>) -> io::Result<()> {
+/// Keeps by the file the namespace of a process, or a new one, which the thread is left in.
+fn make(path: &Path, living: Option<i32>) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::File::create(path)?;
-    let source = if let Some(pid) = held_by {
-        format!("/proc/{pid}/ns/net")
+    let source = if let Some(living) = living {
+        format!("/proc/{living}/ns/net")
     } else {
         unshare(CloneFlags::CLONE_NEWNET)?;
         "/proc/thread-self/ns/net".to_owned()

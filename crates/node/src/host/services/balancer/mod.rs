@@ -14,11 +14,11 @@ use freehold_types::agent::{ObjectKey, ObjectKind};
 use freehold_types::service::{Balancer, BalancerDetail};
 use freehold_types::wire::Protocol;
 
-use super::daemon::replace;
+use super::daemon::{Daemons, replace};
 use super::links::{self, Interface};
 use super::namespace::Namespace;
 use super::vrrp::{self, Instance};
-use super::{NetworkServices, nft};
+use super::{DAEMONS, NetworkServices, nft};
 use crate::host::{HostError, ServicePlan};
 
 impl NetworkServices {
@@ -34,7 +34,7 @@ impl NetworkServices {
         let segment = plan.segments.get(&port.segment).ok_or_else(|| fault("its segment was not sent"))?;
         let directory = self.directory(id)?;
         let namespace = Namespace::new(&directory);
-        namespace.ensure().await?;
+        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
         self.followers.follow(key, &namespace).await?;
         let wanted = Interface {
             name: "private".to_owned(),

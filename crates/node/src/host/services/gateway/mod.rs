@@ -15,11 +15,11 @@ use freehold_types::agent::{ObjectKey, ObjectKind, Segment};
 use freehold_types::service::{Gateway, GatewayDetail, Pair, Port};
 use ipnet::Ipv4Net;
 
-use super::daemon::replace;
+use super::daemon::{Daemons, replace};
 use super::links::{self, Interface};
 use super::namespace::Namespace;
 use super::vrrp::{self, Instance};
-use super::{NetworkServices, nft};
+use super::{DAEMONS, NetworkServices, nft};
 use crate::host::{HostError, ServicePlan};
 
 impl NetworkServices {
@@ -33,7 +33,7 @@ impl NetworkServices {
         })?;
         let directory = self.directory(id)?;
         let namespace = Namespace::new(&directory);
-        namespace.ensure().await?;
+        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
         self.followers.follow(key, &namespace).await?;
         let wanted = interfaces(plan)?;
         let floating = floating(gateway);

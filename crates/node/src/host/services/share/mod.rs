@@ -17,7 +17,8 @@ use freehold_types::Id;
 use freehold_types::agent::{ObjectKey, ObjectKind};
 use freehold_types::service::{Share, ShareStore};
 
-use super::daemon::replace;
+use super::DAEMONS;
+use super::daemon::{Daemons, replace};
 use super::links::{self, Interface};
 use super::namespace::Namespace;
 use super::{NetworkServices, nft};
@@ -43,7 +44,7 @@ impl NetworkServices {
         make(&files)?;
         let directory = self.directory(id)?;
         let namespace = Namespace::new(&directory);
-        namespace.ensure().await?;
+        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
         let wanted = Interface {
             name: "private".to_owned(),
             bridge: segment.bridge.clone(),

@@ -61,7 +61,7 @@ async fn strongswan_takes_every_algorithm() {
         gateway.tunnels.push(tunnel);
     }
     let namespace = Namespace::new(directory.path());
-    namespace.ensure().await.unwrap();
+    namespace.ensure(None).await.unwrap();
     let settings = render::settings(&gateway.tunnels);
     replace(&directory.path().join(render::SETTINGS), settings.as_bytes()).unwrap();
     let (events, _) = tokio::sync::mpsc::unbounded_channel();
