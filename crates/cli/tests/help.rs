@@ -86,6 +86,8 @@ fn helps_are_as_they_were() {
         &["create", "ipsec-connection"],
         &["create", "load-balancer"],
         &["create", "dns-record"],
+        &["create", "file-backend"],
+        &["create", "file-share"],
         &["update", "project"],
         &["delete"],
         &["context", "add"],
