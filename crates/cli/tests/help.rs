@@ -86,6 +86,8 @@ fn helps_are_as_they_were() {
         &["create", "ipsec-connection"],
         &["create", "load-balancer"],
         &["create", "dns-record"],
+        &["create", "file-backend"],
+        &["create", "file-share"],
         &["update", "project"],
         &["delete"],
         &["context", "add"],
@@ -101,6 +103,8 @@ fn completions_are_made_for_every_shell() {
         let mut script = Vec::new();
         freehold_cli::completions(shell, command_line(), &mut script);
         let script = String::from_utf8(script).unwrap();
-        assert!(script.contains("storage-pool"), "{shell}");
+        for kind in freehold_cli::kind::KINDS {
+            assert!(script.contains(kind.name), "{shell}: {}", kind.name);
+        }
     }
 }

@@ -61,6 +61,18 @@ fn a_table() {
 }
 
 #[test]
+fn shares_tell_their_size_in_units() {
+    let kind = find("file-share").unwrap();
+    let share = object(json!({
+        "id": id(90, 1), "name": "photos", "access": "RW", "protocols": [], "endpoint": "10.0.0.6:/photos",
+        "size": 3_u64 << 29,
+    }));
+    let around = around(&[], &[]);
+    insta::assert_snapshot!(plain(&objects_table(kind, std::slice::from_ref(&share), true, &around)));
+    insta::assert_snapshot!(plain(&describe(kind, &share, &[], &around)));
+}
+
+#[test]
 fn documents() {
     let kind = find("compute").unwrap();
     let documents: Vec<_> = computes().iter().map(|object| to_document(kind, object, false)).collect();
@@ -140,7 +152,8 @@ fn usual(key: &str, shape: Shape) -> Value {
         ]),
         ("domain", _) => json!("paris.example.org"),
         ("email", _) => json!("alice.doe@example.org"),
-        ("backing", _) => json!("dir:/var/lib/freehold"),
+        ("backing" | "file_system", _) => json!("dir:/var/lib/freehold"),
+        ("endpoint", _) => json!("192.168.100.254:/frontend"),
         ("regions" | "teams", _) => json!(["paris"]),
         (_, Shape::Size) => json!(1_500_u64 << 20),
         (_, Shape::Integer(..)) => json!(128),

@@ -67,6 +67,7 @@ fn traits(field: &Field) -> String {
         Shape::Date => "date, as 2027-01-31".to_owned(),
         Shape::Money => "price, as 120 EUR".to_owned(),
         Shape::Texts => "texts".to_owned(),
+        Shape::Integers(low, high) => format!("numbers, {low} to {high}"),
         Shape::Ranges => "address ranges, as 10.0.0.1-10.0.0.9".to_owned(),
         Shape::Pairs => "mapping".to_owned(),
         Shape::Reference(kind) => format!("{kind}, by name or id"),

@@ -115,7 +115,7 @@ pub enum RemoteCommand {
     Usage(project::UsageArgs),
     /// Show what a project costs per month
     Cost(project::CostArgs),
-    /// Make a storage pool, image or subnet the default of its parent
+    /// Make a pool, image, subnet or file backend the default
     SetDefault(set_default::SetDefaultArgs),
     /// Keep new machines off hypervisors, or let them return
     #[command(subcommand)]

@@ -16,7 +16,7 @@ pub struct SetDefaultArgs {
     kind: &'static Kind,
     /// Name or id
     name: String,
-    /// The region of the storage pool
+    /// The region of the storage pool or file backend
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
     /// The network of the subnet

@@ -50,6 +50,7 @@ fn field_arg(field: &'static Field) -> Arg {
         | Shape::Date
         | Shape::Money
         | Shape::Texts
+        | Shape::Integers(..)
         | Shape::Ranges
         | Shape::Pairs
         | Shape::Reference(_)

@@ -19,7 +19,7 @@ pub struct Field {
     pub presence: Presence,
     /// Where it travels.
     pub place: Place,
-    /// What zero means, where it is no amount.
+    /// What zero or an empty list means, where it is no amount.
     pub zero: Option<&'static str>,
     /// One line on what it is.
     pub help: &'static str,
@@ -104,7 +104,7 @@ impl Field {
         self
     }
 
-    /// Zero is no amount, but means this.
+    /// Zero or an empty list is no amount, but means this.
     #[must_use]
     pub const fn zero(mut self, word: &'static str) -> Self {
         self.zero = Some(word);
@@ -114,7 +114,9 @@ impl Field {
     /// Its value for people; `name` tells the name of an id.
     pub fn show(&self, value: &Value, name: &dyn Fn(&str, &str) -> Option<String>) -> String {
         match self.zero {
-            Some(word) if value.as_u64() == Some(0) => word.to_owned(),
+            Some(word) if value.as_u64() == Some(0) || value.as_array().is_some_and(Vec::is_empty) => {
+                word.to_owned()
+            }
             _ => self.shape.show(value, name),
         }
     }

@@ -15,6 +15,7 @@ mod network;
 mod notation;
 mod project;
 mod shape;
+mod share;
 mod storage;
 
 pub use field::{Field, Place, Presence};
@@ -36,6 +37,7 @@ pub static KINDS: &[&Kind] = &[
     &storage::STORAGE_POOL,
     &storage::IMAGE,
     &storage::VOLUME,
+    &share::FILE_BACKEND,
     &project::PROJECT,
     &compute::COMPUTE,
     &compute::INSTANCE,
@@ -43,6 +45,7 @@ pub static KINDS: &[&Kind] = &[
     &gateway::GATEWAY,
     &gateway::IPSEC_CONNECTION,
     &balancer::LOAD_BALANCER,
+    &share::FILE_SHARE,
     &edge::DNS_RECORD,
     &identity::USER,
     &identity::TEAM,
@@ -363,6 +366,8 @@ mod tests {
             ("ipsec", "ipsec-connection"),
             ("LB", "load-balancer"),
             ("record", "dns-record"),
+            ("nfses", "file-backend"),
+            ("kylos", "file-share"),
         ] {
             assert_eq!(find(text).unwrap().name, name);
         }

@@ -29,6 +29,8 @@ pub enum Shape {
     Money,
     /// Several texts.
     Texts,
+    /// Several whole numbers within bounds.
+    Integers(u64, u64),
     /// Several address ranges, written as `10.0.0.1-10.0.0.9`.
     Ranges,
     /// Several keys with values, written as `key=value`.
@@ -48,7 +50,15 @@ pub enum Shape {
 impl Shape {
     /// Whether it holds several values; its flag may then be repeated.
     pub const fn several(self) -> bool {
-        matches!(self, Self::Texts | Self::Ranges | Self::Pairs | Self::References(_) | Self::Notes(_))
+        matches!(
+            self,
+            Self::Texts
+                | Self::Integers(..)
+                | Self::Ranges
+                | Self::Pairs
+                | Self::References(_)
+                | Self::Notes(_)
+        )
     }
 
     /// The kind that it refers to.
@@ -66,6 +76,7 @@ impl Shape {
             | Self::Date
             | Self::Money
             | Self::Texts
+            | Self::Integers(..)
             | Self::Ranges
             | Self::Pairs
             | Self::Any => None,
@@ -77,7 +88,7 @@ impl Shape {
         match self {
             Self::Text | Self::Texts | Self::Nodes | Self::Any => "TEXT".to_owned(),
             Self::Secret => "FILE".to_owned(),
-            Self::Integer(..) => "NUMBER".to_owned(),
+            Self::Integer(..) | Self::Integers(..) => "NUMBER".to_owned(),
             Self::Size => "SIZE".to_owned(),
             Self::Boolean => "BOOL".to_owned(),
             Self::Choice(choices) => words(choices).collect::<Vec<_>>().join("|"),
@@ -96,7 +107,7 @@ impl Shape {
     /// What is wrong, and how it is written.
     pub fn read_text(self, text: &str) -> Result<Value, String> {
         match self {
-            Self::Integer(low, high) => text
+            Self::Integer(low, high) | Self::Integers(low, high) => text
                 .trim()
                 .parse()
                 .map_err(|_| format!("`{text}` is not a whole number"))
@@ -184,6 +195,7 @@ impl Shape {
             | Self::Choice(_)
             | Self::Date
             | Self::Texts
+            | Self::Integers(..)
             | Self::Reference(_)
             | Self::References(_)
             | Self::Nodes
@@ -415,6 +427,8 @@ mod tests {
         assert_eq!(Shape::Pairs.read(&json!({ "a": 1 })), Ok(json!([{ "key": "a", "value": "1" }])));
         assert_eq!(Shape::References("team").read(&json!("ops")), Ok(json!(["ops"])));
         assert_eq!(Shape::References("team").read(&json!(null)), Ok(json!([])));
+        assert_eq!(Shape::Integers(3, 4).read(&json!([4, "3"])), Ok(json!([4, 3])));
+        assert!(Shape::Integers(3, 4).read(&json!([2])).is_err());
         assert!(Shape::Text.read(&json!({ "a": 1 })).is_err());
         assert!(Shape::Money.read(&json!({ "price": 1, "currency": "EUR", "tax": 2 })).is_err());
     }

@@ -36,7 +36,7 @@ pub fn describe(
 
 fn line(field: &Field, value: &Value, around: &Surroundings) -> Line {
     let show = |value: &Value| field.show(value, &|kind, id| around.names.get(kind, id));
-    match value.as_array() {
+    match value.as_array().filter(|items| !items.is_empty()) {
         Some(items) => Line::several(label_of(field.key), items.iter().map(show).collect()),
         None => Line::new(label_of(field.key), show(value)),
     }
