@@ -3,7 +3,7 @@
 use super::field::{DESCRIPTION, Field};
 use super::notation::Notation;
 use super::shape::Shape;
-use super::{AGE, BASE, Column, ID, Kind, NAME};
+use super::{AGE, BASE, Cell, Column, ID, Kind, NAME};
 
 pub(super) static GATEWAY: Kind = Kind {
     name: "gateway",
@@ -62,11 +62,12 @@ pub(super) static GATEWAY: Kind = Kind {
     columns: &[
         NAME,
         Column::field("PUBLIC", "public_addresses"),
-        Column::field("PRIVATE", "private_addresses"),
         Column::sum("RULES", &["firewall.ingress", "firewall.egress", "forwards"]),
-        Column::count("PEERINGS", "peerings"),
         AGE,
-        ID,
+        // Most have no name.
+        Column::new("ID", Cell::Id),
+        Column::field("PRIVATE", "private_addresses").wide(),
+        Column::count("PEERINGS", "peerings").wide(),
         Column::field("INGRESS", "firewall.ingress").wide(),
         Column::field("EGRESS", "firewall.egress_policy").wide(),
         Column::field("FORWARDS", "forwards").wide(),
