@@ -244,12 +244,12 @@ fn open_storage(subnet: &Object<Subnet>, peering: &mut Peering) {
     }
 }
 
-/// Changes name, description and rules.
+/// Changes name, description and rules. A zone or a host that came later gets its instance now.
 pub(super) fn update(
     gateway: &Object<Gateway>,
     change: wire::GatewayUpdate,
     call: &Call<'_>,
-) -> Result<Gateway, ApiError> {
+) -> Result<Transaction, ApiError> {
     let current = gateway.spec.clone();
     let private = call.snapshot.get::<Subnet>(current.private_subnet);
     let private = private.ok_or_else(|| not_found::<Subnet>(current.private_subnet))?;
@@ -261,7 +261,7 @@ pub(super) fn update(
             Some(name)
         }
     };
-    let spec = Gateway {
+    let mut spec = Gateway {
         name,
         description: crud::changed_description(current.description.as_deref(), change.description)?,
         firewall: change.firewall.unwrap_or(current.firewall),
@@ -270,5 +270,62 @@ pub(super) fn update(
     };
     spec::firewall(&spec.firewall)?;
     spec::forwards(&spec.dnat, private.spec.cidr)?;
-    Ok(spec)
+    let mut transaction = Transaction::default();
+    complete(&mut spec, private, call, &mut transaction)?;
+    transaction.update(gateway, spec);
+    Ok(transaction)
+}
+
+/// Gives a gateway what zones and hosts that came later allow: pairs for the zones, an instance in each, and a
+/// second one where there is one only. What there is stays as it is.
+fn complete(
+    spec: &mut Gateway,
+    private: &Object<Subnet>,
+    call: &Call<'_>,
+    transaction: &mut Transaction,
+) -> Result<(), ApiError> {
+    let snapshot = call.snapshot;
+    let project = call.find::<Project>(spec.project)?;
+    let mut allocation = Allocation::new(project.id(), snapshot);
+    let (pairs, members) = (spec.pairs.len(), spec.members.len());
+    let known = &project.spec.zone_gateways;
+    let gateways = project::zone_gateways(spec.region, &private.spec, known, snapshot);
+    let public = spec.public_subnet.and_then(|subnet| snapshot.get::<Subnet>(subnet));
+    for zone in service::zones(spec.region, snapshot) {
+        let lacks_pair = !spec.pairs.iter().any(|pair| pair.zone == zone.id());
+        if let Some(address) = gateways.get(&zone.id()).filter(|_| lacks_pair) {
+            let public = public.map(|subnet| allocation.address(subnet)).transpose()?;
+            let vrid = allocation.vrid()?;
+            spec.pairs.push(Pair { zone: zone.id(), vrid, private: *address, public });
+        }
+        if !spec.members.iter().any(|member| member.zone == zone.id()) {
+            // Without a host for it the others hold its addresses.
+            spec.members.extend(allocation.member(&describe(project), zone.id(), private, None));
+        }
+    }
+    if let [only] = spec.members.as_slice() {
+        let (zone, host) = (only.zone, only.hypervisor);
+        spec.members.extend(allocation.member(&describe(project), zone, private, Some(host)));
+    }
+    for _ in members..spec.members.len() {
+        if public.is_some() {
+            spec.public_macs.push(allocation.mac());
+        }
+        for peering in &mut spec.peerings {
+            let subnet = call.find::<Subnet>(peering.subnet)?;
+            peering.ports.push(PeeringPort { mac: allocation.mac(), address: allocation.address(subnet)? });
+        }
+    }
+    if (pairs, members) != (spec.pairs.len(), spec.members.len()) {
+        // Addresses were judged by the ranges of the subnets.
+        for subnet in spec.subnets().filter_map(|id| snapshot.get::<Subnet>(id)) {
+            transaction.expect(subnet);
+        }
+    }
+    if gateways.iter().any(|(zone, _)| !known.contains_key(zone)) {
+        let mut spec = project.spec.clone();
+        spec.zone_gateways.extend(gateways);
+        transaction.update(project, spec);
+    }
+    Ok(())
 }

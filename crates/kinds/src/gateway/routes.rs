@@ -80,9 +80,7 @@ fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     crud::refuse_deleting(gateway)?;
     let read_only = &["id", "netip", "vpc_peerings"];
     let change = crud::changed_body(gateway, read_only, call)?;
-    let spec = plan::update(gateway, change, call)?;
-    let mut transaction = freehold_store::Transaction::default();
-    transaction.update(gateway, spec);
+    let transaction = plan::update(gateway, change, call)?;
     Ok(Outcome::object(transaction, gateway.key()).waiting(Wait::Settled(gateway.key())))
 }
 

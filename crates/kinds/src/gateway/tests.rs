@@ -316,3 +316,32 @@ fn a_change_around_a_gateway_concerns_it() {
         assert!(crate::slice::affected(&change, &snapshot).contains(&gateway), "{key}");
     }
 }
+
+#[test]
+fn a_zone_that_came_later_gets_its_instance_with_the_next_change() {
+    let setting = setting();
+    let made = id(&setting.create(json!({})));
+    let world = &setting.world;
+    let zone = world.call("create_region_zone").to([setting.region]).body(json!({ "name": "eu-d" })).id();
+    let update = || world.call("update_kawaii").to([made]).body(json!({})).ok();
+    // Its address is there before it has a host; the others hold it.
+    assert_eq!(
+        update()["netip"]["zones"][3],
+        json!({
+            "zone": "eu-d", "public": "192.0.2.13", "private": "10.1.0.5",
+        })
+    );
+    assert_eq!(world.get::<Gateway>(made).spec.members.len(), 3);
+    let (agent, _) = world.host(zone, "eu-d1");
+    let before = world.get::<Gateway>(made).spec;
+    update();
+    let after = world.get::<Gateway>(made).spec;
+    assert_eq!((after.members.len(), &after.members[..3]), (4, &before.members[..]));
+    assert_eq!(after.public_macs.len(), 4);
+    let priorities: Vec<u8> = setting.on(agent).unwrap().pairs.iter().map(|pair| pair.priority).collect();
+    assert_eq!(priorities, [100, 100, 100, 150]);
+    assert_eq!(setting.on(setting.agents[0]).unwrap().peers.len(), 3);
+    // Nothing more is made.
+    update();
+    assert_eq!(world.get::<Gateway>(made).spec, after);
+}
