@@ -27,6 +27,7 @@ pub mod placed;
 pub mod registry;
 pub mod route;
 pub(crate) mod service;
+pub(crate) mod service_status;
 pub mod slice;
 #[cfg(test)]
 mod testing;

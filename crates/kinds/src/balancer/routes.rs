@@ -1,6 +1,7 @@
 //! Operations on load balancers.
 
 use freehold_store::Transaction;
+use freehold_types::agent::Detail;
 use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::schema_of;
 
@@ -10,6 +11,7 @@ use crate::project::Project;
 use crate::region::Region;
 use crate::route::Permission::Account;
 use crate::route::{Call, Outcome, Row, Success, Wait};
+use crate::service_status::{self, ServiceStatus};
 use crate::zone::Zone;
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
@@ -73,7 +75,32 @@ pub const ROWS: &[Row] = &[
         Success::Done,
         crud::begin_removal::<Balancer>,
     ),
+    Row::new(
+        "GET",
+        "/konvey/{konveyId}/status",
+        "read_konvey_status",
+        Account,
+        Success::Model(schema_of::<ServiceStatus>),
+        read_status,
+    )
+    .extension(),
 ];
+
+fn read_status(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let balancer = call.object::<Balancer>(0)?;
+    let holds = |detail: &Detail| {
+        let active = matches!(detail, Detail::Balancer(found) if found.active);
+        active.then(|| balancer.spec.address.to_string()).into_iter().collect()
+    };
+    Outcome::json(&service_status::of(
+        &balancer.spec.members,
+        &balancer.status,
+        balancer.meta.generation,
+        call.caller,
+        call.snapshot,
+        holds,
+    ))
+}
 
 fn list_of_project(call: &Call<'_>, is_in: fn(&Balancer, Id) -> bool) -> Result<Outcome, ApiError> {
     let place = call.id(1);

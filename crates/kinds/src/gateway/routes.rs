@@ -1,5 +1,6 @@
 //! Operations on gateways.
 
+use freehold_types::agent::Detail;
 use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::schema_of;
 
@@ -10,6 +11,7 @@ use crate::project::Project;
 use crate::region::Region;
 use crate::route::Permission::Account;
 use crate::route::{Call, Outcome, Row, Success, Wait};
+use crate::service_status::{self, ServiceStatus};
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::Gateway>);
@@ -43,6 +45,15 @@ pub const ROWS: &[Row] = &[
         .body(schema_of::<wire::GatewayUpdate>)
         .new_fields(NEW),
     Row::new("DELETE", "/kawaii/{kawaiiId}", "delete_kawaii", Account, Success::Done, delete),
+    Row::new(
+        "GET",
+        "/kawaii/{kawaiiId}/status",
+        "read_kawaii_status",
+        Account,
+        Success::Model(schema_of::<ServiceStatus>),
+        read_status,
+    )
+    .extension(),
 ];
 
 fn list_in_region(call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -82,6 +93,26 @@ fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let change = crud::changed_body(gateway, read_only, call)?;
     let transaction = plan::update(gateway, change, call)?;
     Ok(Outcome::object(transaction, gateway.key()).waiting(Wait::Settled(gateway.key())))
+}
+
+fn read_status(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let gateway = call.object::<Gateway>(0)?;
+    let holds = |detail: &Detail| {
+        let Detail::Gateway(found) = detail else { return Vec::new() };
+        let held = gateway.spec.pairs.iter().filter(|pair| found.active.contains(&pair.vrid));
+        held.flat_map(|pair| [Some(pair.private), pair.public])
+            .flatten()
+            .map(|address| address.to_string())
+            .collect()
+    };
+    Outcome::json(&service_status::of(
+        &gateway.spec.members,
+        &gateway.status,
+        gateway.meta.generation,
+        call.caller,
+        call.snapshot,
+        holds,
+    ))
 }
 
 fn delete(call: &Call<'_>) -> Result<Outcome, ApiError> {

@@ -345,3 +345,24 @@ fn a_zone_that_came_later_gets_its_instance_with_the_next_change() {
     update();
     assert_eq!(world.get::<Gateway>(made).spec, after);
 }
+
+#[test]
+fn members_see_how_their_gateway_is_and_operators_where() {
+    let setting = setting();
+    let world = &setting.world;
+    let ann = world.user("ann", Role::User);
+    let team = world.team("shop", [ann]);
+    world.call("update_project").to([setting.project]).body(json!({ "teams": [team] })).ok();
+    let made = id(&setting.create(json!({})));
+    let read = || world.call("read_kawaii_status").to([made]);
+    let status = read().ok();
+    assert_eq!((&status["ready"], &status["instances"][0]["phase"]), (&json!(false), &json!("working")));
+    world.converge();
+    let status = read().ok();
+    assert_eq!(status["ready"], json!(true));
+    assert_eq!(status["instances"][0]["agent"], json!(setting.agents[0]));
+    let shown = read().by(ann).ok();
+    assert_eq!(shown["instances"][0]["zone"], json!("eu-a"));
+    assert_eq!(shown["instances"][0]["holds"][1], json!("192.0.2.10"));
+    assert!(shown["instances"][0].get("agent").is_none());
+}
