@@ -1,6 +1,6 @@
 //! Who asks, and what they may know: authentication, and the checks made before any handler runs.
 
-use freehold_store::{Actor, Key, Snapshot};
+use freehold_store::{Actor, AnyObject, Key, Snapshot};
 use freehold_types::wire::Role;
 use freehold_types::{ApiError, Id, Timestamp};
 use freehold_web::credentials::Credentials;
@@ -8,6 +8,7 @@ use freehold_web::query::Query;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
+use crate::crud;
 use crate::environment::Environment;
 use crate::key;
 use crate::kind::Scope;
@@ -81,6 +82,16 @@ impl Caller {
             Scope::Operators => false,
             Scope::Projects(projects) => projects.iter().any(|project| self.is_member(*project, snapshot)),
             Scope::Users(users) => self.user().is_some_and(|user| users.contains(&user)),
+        }
+    }
+
+    /// An object as messages may name it to the caller: what it may not know of is somebody else's.
+    pub fn describe(&self, object: &dyn AnyObject, snapshot: &Snapshot) -> String {
+        let key = object.key();
+        let scope = registry::by_kind(key.kind).and_then(|entry| (entry.scope)(snapshot, key.id));
+        match scope {
+            Some(scope) if self.sees(&scope, snapshot) => crud::describe(object),
+            _ => "something of another project".to_owned(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Whoever is not known gets 404, whatever the reason; answers are not cached.
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use freehold_kinds::instance::metadata::{
@@ -33,8 +33,6 @@ pub(super) fn routes() -> Router<Engine> {
 }
 
 fn answer(engine: &Engine, below: Option<&str>, request: &Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
-    let from = peer.map(|ConnectInfo(peer)| peer.ip());
     let headers = request.headers();
     let question = Question {
         instance: text(headers, INSTANCE_HEADER),
@@ -45,16 +43,10 @@ fn answer(engine: &Engine, below: Option<&str>, request: &Request) -> Response {
     match metadata::answer(&question, &engine.store().snapshot(), engine.environment()) {
         Some(Answer::Json(text)) => reply("application/json", text),
         Some(Answer::Text(text)) => reply("text/plain; charset=utf-8", text),
-        None => {
-            // Only those who are not known are counted, so that nobody can guess at will.
-            if let Err(error) = engine.limiter().admit(from) {
-                return error::response(&error);
-            }
-            error::response(&ApiError::not_found(format!(
-                "there are no metadata for whoever asks: the headers {INSTANCE_HEADER}, {SOURCE_HEADER} and \
+        None => error::response(&ApiError::not_found(format!(
+            "there are no metadata for whoever asks: the headers {INSTANCE_HEADER}, {SOURCE_HEADER} and \
                  {TOKEN_HEADER} must be those of the machine; inside it, use kw-meta"
-            )))
-        }
+        ))),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::service::{self, Allocation, Member};
 use crate::subnet::Subnet;
 use crate::{crud, text};
 
+/// Most load balancers of a project.
+const BALANCER_LIMIT: usize = 32;
 /// Most endpoints of a balancer, and most backends of an endpoint.
 const ENDPOINT_LIMIT: usize = 64;
 const BACKEND_LIMIT: usize = 256;
@@ -33,6 +35,11 @@ pub(super) fn create(
     let claim = Balancer::name_claim(project.id(), &name);
     crud::refuse_taken::<Balancer>(snapshot, &claim, None, &name)?;
     endpoints(&body.endpoints)?;
+    if snapshot.referrers::<Balancer>(project.id()).count() >= BALANCER_LIMIT {
+        return Err(ApiError::no_room(format!(
+            "a project has at most {BALANCER_LIMIT} load balancers; remove one first, or give another more endpoints"
+        )));
+    }
     let mut allocation = Allocation::new(project.id(), snapshot);
     let address = allocation.address(subnet)?;
     let count = if body.failover { 2 } else { 1 };

@@ -75,10 +75,8 @@ pub(crate) fn refuse_recorded(
 ) -> Result<(), ApiError> {
     let domain = project.spec.domain.as_deref().and_then(|domain| super::named(domain, snapshot));
     match domain.and_then(|domain| record_of(domain, name, None, snapshot)) {
-        Some(record) => Err(ApiError::conflict(format!(
-            "`{name}` is the name of a DNS record ({}) in the domain of the project; take another name, or remove \
-             the record",
-            record.id(),
+        Some(_) => Err(ApiError::conflict(format!(
+            "`{name}` is the name of a DNS record in the domain of the project; take another name, or remove the record"
         ))),
         None => Ok(()),
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use freehold_store::{Entity, Key, Object, Reference, Snapshot, Transaction};
 use freehold_types::agent::{ObjectKind, Specification};
-use freehold_types::{Id, Timestamp};
+use freehold_types::{ApiError, Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::edge;
@@ -21,6 +21,7 @@ use crate::kind::{Kind, Scope};
 use crate::placed::{Placed, PlacedStatus};
 use crate::project::Project;
 use crate::region::Region;
+use crate::route::Call;
 
 pub(crate) use contents::{holder_of, refuse_recorded};
 
@@ -78,8 +79,9 @@ impl Kind for Domain {
 impl Placed for Domain {
     const OBJECT: ObjectKind = ObjectKind::DnsZone;
 
-    fn agents(object: &Object<Self>, snapshot: &Snapshot) -> Vec<Id> {
-        if object.is_deleting() { Vec::new() } else { edge::agents(snapshot) }
+    /// Also on its way out: an edge that made it may not have told so yet.
+    fn agents(_: &Object<Self>, snapshot: &Snapshot) -> Vec<Id> {
+        edge::agents(snapshot)
     }
 
     fn specification(
@@ -97,6 +99,39 @@ impl Placed for Domain {
 pub(crate) enum Owner {
     Project(Id),
     Region(Id),
+}
+
+/// Refuses a domain that is not an account's to take: every gateway asks the edges, so whoever has a domain answers
+/// for it to everybody. Operators take any; others one below that of a region, which nobody has, nor one above or
+/// below it.
+///
+/// # Errors
+/// 403 or 409.
+pub(crate) fn refuse_foreign(name: &str, call: &Call<'_>) -> Result<(), ApiError> {
+    if call.caller.is_operator() {
+        return Ok(());
+    }
+    let name = name.to_ascii_lowercase();
+    let is_below = |name: &str, above: &str| name.strip_suffix(above).is_some_and(|rest| rest.ends_with('.'));
+    let regions = call.snapshot.all::<Region>();
+    let allowed: Vec<&str> = regions.map(|region| region.spec.domain.as_str()).collect();
+    if !allowed.iter().any(|domain| is_below(&name, &domain.to_ascii_lowercase())) {
+        return Err(ApiError::forbidden(format!(
+            "`domain`: {name} is not below the domain of a region ({}); take one that is, or ask an administrator",
+            allowed.join(", ")
+        )));
+    }
+    let taken = call.snapshot.all::<Domain>().any(|domain| {
+        let other = &domain.spec.name;
+        let touches = *other == name || is_below(other, &name) || is_below(&name, other);
+        touches && !domain.spec.projects.is_empty()
+    });
+    if taken {
+        return Err(ApiError::conflict(format!(
+            "`domain`: {name}, or one above or below it, is taken; take another"
+        )));
+    }
+    Ok(())
 }
 
 /// The domain of this name, if anybody has it.

@@ -139,3 +139,25 @@ fn a_store_from_before_domains_gets_them() {
     assert!(of(shop, &world.snapshot()).is_some() && of(site.region, &world.snapshot()).is_some());
     assert!(of(bare, &world.snapshot()).is_none());
 }
+
+#[test]
+fn only_operators_take_domains_of_the_world() {
+    let world = World::new();
+    world.site("eu");
+    let ann = world.user("ann", freehold_types::wire::Role::ProjectAdmin);
+    world.team("shop", [ann]);
+    let create = |name: &str, domain: &str| {
+        world
+            .call("create_project")
+            .by(ann)
+            .body(json!({ "name": name, "domain": domain, "teams": [], "regions": [] }))
+    };
+    for foreign in ["example.net", "org", "eu.example.org", "xeu.example.org"] {
+        assert!(create("a", foreign).refused(403).contains("eu.example.org"), "{foreign}");
+    }
+    create("a", "shop.eu.example.org").ok();
+    for taken in ["shop.eu.example.org", "a.shop.eu.example.org", "SHOP.eu.example.org"] {
+        assert!(create("b", taken).refused(409).contains("taken"), "{taken}");
+    }
+    create("b", "blog.eu.example.org").ok();
+}

@@ -6,7 +6,7 @@ use freehold_web::openapi::{Parameter, schema_of};
 
 use super::FileShare;
 use crate::agent;
-use crate::file_backend::{self, FileBackend};
+use crate::file_backend::{self, FileBackend, Store};
 use crate::hypervisor::Hypervisor;
 use crate::kind::Kind;
 use crate::pool::Pool;
@@ -26,6 +26,9 @@ const BACKEND: Parameter = Parameter {
 };
 const LINKS: &[Link] = &[Link::Query("nfsId", FileBackend::KIND)];
 const LIST: &[Parameter] = &[BACKEND, crud::LIST[0], crud::LIST[1], crud::LIST[2]];
+
+/// Most file shares of a project: each is a server of its own.
+const SHARE_LIMIT: usize = 32;
 
 pub const ROWS: &[Row] = &[
     Row::new("GET", "/kylo", "list_kylos", Account, IDS, crud::list::<FileShare>).query(crud::LIST),
@@ -92,6 +95,17 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let subnet = service::private_subnet(project, region.id(), call.snapshot)?;
     let backend =
         file_backend::default_of(region, call.query_object::<FileBackend>("nfsId")?, call.snapshot)?;
+    if let Store::CephFs(name) = file_backend::store(&backend.spec.fs)? {
+        return Err(ApiError::invalid(format!(
+            "the file backend {} is the CephFS {name}, which hosts do not export yet; use one whose `fs` is dir:PATH",
+            crud::named(backend)
+        )));
+    }
+    if call.snapshot.referrers::<FileShare>(project.id()).count() >= SHARE_LIMIT {
+        return Err(ApiError::no_room(format!(
+            "a project has at most {SHARE_LIMIT} file shares; remove one first"
+        )));
+    }
     let host = host(backend, call)?;
     let mut allocation = Allocation::new(project.id(), call.snapshot);
     let share = FileShare {
@@ -130,6 +144,9 @@ fn host<'a>(backend: &Object<FileBackend>, call: &Call<'a>) -> Result<&'a Object
 }
 
 fn check_protocols(protocols: &[u8]) -> Result<(), ApiError> {
+    if protocols == [3] {
+        return Err(ApiError::invalid("`protocols`: shares are served by NFS version 4; name 4, or none"));
+    }
     for (position, version) in protocols.iter().enumerate() {
         if !matches!(version, 3 | 4) {
             return Err(ApiError::malformed(format!("`protocols` names {version}, and may name 3 and 4")));

@@ -3,8 +3,10 @@
 use freehold_store::{Key, Object, Snapshot, Transaction};
 use freehold_types::wire::SubnetApplication;
 use freehold_types::{ApiError, Id, wire};
+use ipnet::Ipv4Net;
 
 use super::{Gateway, Pair, Peering, PeeringPort, spec};
+use crate::kind::Kind;
 use crate::network::Network;
 use crate::project::{self, Project};
 use crate::region::Region;
@@ -48,7 +50,7 @@ pub(super) fn create(
         public_addresses(&public_subnets(region.id(), snapshot), &mut pairs, region, &mut allocation)?;
     let members = members(&describe(project), region.id(), private, &mut allocation, snapshot)?;
     let public_macs = public.map(|_| members.iter().map(|_| allocation.mac()).collect()).unwrap_or_default();
-    let peerings = peerings(body.vpc_peerings, &members, private, &mut allocation, call)?;
+    let peerings = peerings(body.vpc_peerings, &members, private, public, &mut allocation, call)?;
     let gateway = Gateway {
         project: project.id(),
         region: region.id(),
@@ -175,6 +177,7 @@ fn peerings(
     wire: Vec<wire::GatewayPeering>,
     members: &[Member],
     private: &Object<Subnet>,
+    public: Option<&Object<Subnet>>,
     allocation: &mut Allocation<'_>,
     call: &Call<'_>,
 ) -> Result<Vec<Peering>, ApiError> {
@@ -185,8 +188,15 @@ fn peerings(
     for (position, peering) in wire.into_iter().enumerate() {
         let field = format!("vpc_peerings[{position}]");
         let subnet = peered_subnet(&field, &peering.subnet, private, call)?;
-        if peerings.iter().any(|other| other.subnet == subnet.id()) {
-            return Err(ApiError::invalid(format!("`{field}.subnet`: it is listed twice")));
+        let others = peerings.iter().map(|other| other.subnet).chain(public.map(Object::id));
+        let overlaps = |other: &Object<Subnet>| overlap(other.spec.cidr, subnet.spec.cidr);
+        if let Some(other) =
+            others.filter_map(|id| call.snapshot.get::<Subnet>(id)).find(|other| overlaps(other))
+        {
+            return Err(ApiError::invalid(format!(
+                "`{field}.subnet`: {} overlaps with {}, which the gateway has already",
+                subnet.spec.cidr, other.spec.cidr
+            )));
         }
         spec::peering_rules(&format!("{field}.ingress"), &peering.ingress)?;
         spec::peering_rules(&format!("{field}.egress"), &peering.egress)?;
@@ -216,6 +226,10 @@ fn peered_subnet<'a>(
 ) -> Result<&'a Object<Subnet>, ApiError> {
     let unknown = || ApiError::malformed(format!("`{field}.subnet`: there is no subnet with the id `{id}`"));
     let subnet = id.parse::<Id>().ok().and_then(|id| call.snapshot.get::<Subnet>(id)).ok_or_else(unknown)?;
+    // Members peer with subnets of their own projects, and with shared ones; others they know nothing of.
+    if !call.caller.sees(&Subnet::scope(subnet, call.snapshot), call.snapshot) {
+        return Err(unknown());
+    }
     let in_region = |subnet: &Object<Subnet>| {
         call.snapshot.get::<Network>(subnet.spec.network).map(|network| network.spec.region)
     };
@@ -226,12 +240,16 @@ fn peered_subnet<'a>(
         )));
     }
     let (own, other) = (private.spec.cidr, subnet.spec.cidr);
-    if own.contains(&other.network()) || other.contains(&own.network()) {
+    if overlap(own, other) {
         return Err(ApiError::invalid(format!(
             "`{field}.subnet`: {other} overlaps with {own}, the private subnet of the project"
         )));
     }
     Ok(subnet)
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
 }
 
 /// A peering with a storage network always has the ports of storage open towards it.

@@ -7,8 +7,9 @@ use freehold_types::wire::Protocol;
 use freehold_types::{ApiError, wire};
 use ipnet::Ipv4Net;
 
-/// Most rules of one list.
-const RULE_LIMIT: usize = 1_000;
+/// Most rules of one list, and most ports and ranges of ports of all its rules: a host multiplies them.
+const RULE_LIMIT: usize = 256;
+const RANGE_LIMIT: usize = 256;
 
 /// Reads a firewall.
 ///
@@ -36,7 +37,19 @@ fn openings(list: &str, field: &str, rules: Vec<(&str, Protocol, &str)>) -> Resu
             ports: ports(&format!("{list}[{position}].ports"), text)?,
         })
     };
-    rules.into_iter().enumerate().map(read).collect()
+    let openings: Vec<Opening> = rules.into_iter().enumerate().map(read).collect::<Result<_, ApiError>>()?;
+    check_ranges(list, openings.iter().map(|opening| &opening.ports))?;
+    Ok(openings)
+}
+
+fn check_ranges<'a>(list: &str, ports: impl Iterator<Item = &'a Ports>) -> Result<(), ApiError> {
+    let count: usize = ports.map(|ports| ports.ranges().count()).sum();
+    if count <= RANGE_LIMIT {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "`{list}` names {count} ports and ranges, and may name {RANGE_LIMIT}; join ranges"
+    )))
 }
 
 /// Reads what may come in from elsewhere.
@@ -80,6 +93,7 @@ pub(super) fn forwards(wire: &[wire::GatewayForward], private: Ipv4Net) -> Resul
             )));
         }
         forwards.push(forward);
+        check_ranges("dnat", forwards.iter().map(|forward| &forward.ports))?;
     }
     Ok(forwards)
 }
@@ -90,13 +104,16 @@ pub(super) fn forwards(wire: &[wire::GatewayForward], private: Ipv4Net) -> Resul
 /// As [`firewall`].
 pub(super) fn peering_rules(list: &str, wire: &[wire::PeeringRule]) -> Result<Vec<PeeringRule>, ApiError> {
     check_count(list, wire.len())?;
-    wire.iter()
+    let rules: Vec<PeeringRule> = wire
+        .iter()
         .enumerate()
         .map(|(position, rule)| {
             let ports = ports(&format!("{list}[{position}].ports"), &rule.ports)?;
             Ok(PeeringRule { protocol: rule.protocol, ports })
         })
-        .collect()
+        .collect::<Result<_, ApiError>>()?;
+    check_ranges(list, rules.iter().map(|rule| &rule.ports))?;
+    Ok(rules)
 }
 
 fn check_count(list: &str, count: usize) -> Result<(), ApiError> {

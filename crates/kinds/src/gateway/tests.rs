@@ -366,3 +366,35 @@ fn members_see_how_their_gateway_is_and_operators_where() {
     assert_eq!(shown["instances"][0]["holds"][1], json!("192.0.2.10"));
     assert!(shown["instances"][0].get("agent").is_none());
 }
+
+#[test]
+fn a_subnet_goes_back_only_when_nothing_stands_in_it() {
+    let setting = setting();
+    let world = &setting.world;
+    let (_, other) = {
+        let network = world.get::<Subnet>(setting.private).spec.network;
+        let body = json!({ "name": "other", "cidr": "10.2.1.0/24", "gateway": "10.2.1.1",
+            "gw_pool": [{ "first": "10.2.1.2", "last": "10.2.1.9" }] });
+        (network, world.call("create_v_net_subnet").to([network]).body(body).id())
+    };
+    let neighbour = world.project("blog", [], [setting.region]);
+    let made = id(&setting.create(json!({ "vpc_peerings": [{ "subnet": other }] })));
+    // Neither its own gateway nor that of another project may stay behind for the next tenant.
+    let leave = |project| world.call("update_project").to([project]).body(json!({ "regions": [] }));
+    assert!(leave(setting.project).refused(409).contains("gateway"));
+    assert!(leave(neighbour).refused(409).contains("gateway"));
+    assert!(world.call("delete_project").to([neighbour]).refused(409).contains("gateway"));
+    world.call("delete_kawaii").to([made]).ok();
+    world.converge();
+    leave(setting.project).ok();
+    world.call("delete_project").to([neighbour]).ok();
+}
+
+#[test]
+fn what_a_host_would_multiply_is_limited() {
+    let setting = setting();
+    let ports: Vec<String> = (0..100).map(|number| (2 * number + 1).to_string()).collect();
+    let rules = vec![json!({ "ports": ports.join(",") }); 3];
+    let reason = setting.refused(422, json!({ "firewall": { "ingress": rules } }));
+    assert!(reason.contains("300 ports and ranges"), "{reason}");
+}

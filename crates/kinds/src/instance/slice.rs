@@ -17,6 +17,7 @@ use crate::network::Network;
 use crate::placed::Placed;
 use crate::project::{self, Project};
 use crate::region::Region;
+use crate::service;
 use crate::subnet::Subnet;
 use crate::volume::Volume;
 use crate::zone::Zone;
@@ -179,7 +180,8 @@ fn interface(
     };
     // A gateway answers for names where the subnet names no resolver of its own.
     let gateway = Gateway::of(instance.project, instance.region, snapshot)
-        .filter(|gateway| private && gateway.spec.private_subnet == card.subnet.id());
+        .filter(|gateway| private && gateway.spec.private_subnet == card.subnet.id())
+        .filter(|_| !service::resolvers(instance.region, snapshot).is_empty());
     let resolver = match (subnet.dns, gateway.and(way_out)) {
         (None, Some((address, _))) => address,
         _ => subnet.resolver(),

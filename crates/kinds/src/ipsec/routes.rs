@@ -14,6 +14,9 @@ use crate::{crud, text};
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::IpsecConnection>);
 
+/// Most connections of a gateway.
+const CONNECTION_LIMIT: usize = 32;
+
 pub const ROWS: &[Row] = &[
     Row::new(
         "GET",
@@ -79,6 +82,9 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let gateway = call.object::<Gateway>(0)?;
     crud::refuse_deleting(gateway)?;
     let body: wire::IpsecConnection = call.body()?;
+    if call.snapshot.referrers::<Connection>(gateway.id()).count() >= CONNECTION_LIMIT {
+        return Err(ApiError::no_room(format!("a gateway has at most {CONNECTION_LIMIT} IPsec connections")));
+    }
     // The first zone's: it moves with the gateway that holds it, as all of them do.
     let address = gateway.spec.pairs.iter().find_map(|pair| pair.public).ok_or_else(|| {
         ApiError::invalid(

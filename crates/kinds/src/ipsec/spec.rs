@@ -13,7 +13,7 @@ use crate::{gateway, text};
 /// Diffie-Hellman groups of the contract.
 const GROUPS: [u8; 13] = [2, 5, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 /// Shortest and longest duration, in seconds.
-const DURATIONS: std::ops::RangeInclusive<u64> = 1..=30 * 86_400;
+const DURATIONS: std::ops::RangeInclusive<u64> = 30..=30 * 86_400;
 /// Shortest and longest pre-shared key, in bytes.
 const KEYS: std::ops::RangeInclusive<usize> = 8..=1_024;
 
@@ -88,7 +88,7 @@ pub(super) fn seconds(field: &str, text: &str) -> Result<u64, ApiError> {
     });
     read.filter(|seconds| DURATIONS.contains(seconds)).ok_or_else(|| {
         ApiError::invalid(format!(
-            "`{field}`: `{text}` is not a duration from 1s to 30d, such as 240s, 90m or 2h"
+            "`{field}`: `{text}` is not a duration from 30s to 30d, such as 240s, 90m or 2h"
         ))
     })
 }
@@ -109,6 +109,7 @@ mod tests {
             "s",
             "240",
             "0s",
+            "29s",
             "31d",
             "1h30m",
             "-1s",

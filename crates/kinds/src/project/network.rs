@@ -33,6 +33,8 @@ pub(super) fn free_subnet<'a>(
         .flat_map(|network| snapshot.referrers::<Subnet>(network.id()))
         .filter(|subnet| subnet.spec.application == SubnetApplication::User)
         .filter(|subnet| snapshot.claim(&Project::subnet_claim(subnet.id())).is_none())
+        // What stands in it is somebody else's.
+        .filter(|subnet| snapshot.blocker(subnet.id()).is_none())
         .collect();
     (SHORTEST_PREFIX..=prefix)
         .rev()
@@ -90,6 +92,12 @@ pub(crate) fn way_out(
 ) -> Option<Ipv4Addr> {
     if environment.host_gateways && Gateway::of(project.id(), region, snapshot).is_none() {
         return Some(subnet.gateway);
+    }
+    if let Some(gateway) = Gateway::of(project.id(), region, snapshot) {
+        // A zone that came after the gateway leaves by another zone's address until it has its own pair.
+        let pairs = &gateway.spec.pairs;
+        let own = pairs.iter().find(|pair| pair.zone == zone).or_else(|| pairs.first());
+        return own.map(|pair| pair.private).filter(|address| subnet.cidr.contains(address));
     }
     project.spec.zone_gateways.get(&zone).copied().filter(|address| subnet.cidr.contains(address))
 }

@@ -73,6 +73,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
     let domain = body.domain.filter(|domain| !domain.is_empty());
     if let Some(domain) = &domain {
         text::domain("domain", domain)?;
+        domain::refuse_foreign(domain, call)?;
     }
     let subnet_size =
         call.query.parse::<u8>("subnetSize", "a prefix length from 8 to 30")?.unwrap_or(SUBNET_SIZE);
@@ -216,16 +217,23 @@ fn leave_region(
     let Some(subnet) = project.subnets.remove(&region).and_then(|id| call.snapshot.get::<Subnet>(id)) else {
         return Ok(());
     };
-    if let Some(adapter) = call.snapshot.referrers::<crate::adapter::Adapter>(subnet.id()).next() {
-        return Err(ApiError::conflict(format!(
-            "the project cannot leave the region: its subnet `{}` is in use by {}",
-            subnet.spec.name,
-            crud::describe(adapter),
-        )));
-    }
+    refuse_occupied(subnet, "leave the region", call)?;
     project.zone_gateways.retain(|_, address| !subnet.spec.cidr.contains(&*address));
     transaction.update(subnet, Subnet { project: None, ..subnet.spec.clone() });
     Ok(())
+}
+
+/// Refuses to give a subnet back while anything stands in it: adapters, and gateways, balancers and shares, also
+/// those of projects that peer with it. The next project would have them inside.
+fn refuse_occupied(subnet: &Object<Subnet>, verb: &str, call: &Call<'_>) -> Result<(), ApiError> {
+    let mut blockers = call.snapshot.blockers(subnet.id());
+    let occupant = blockers.find(|blocker| blocker.key().kind != Project::KIND);
+    let Some(occupant) = occupant else { return Ok(()) };
+    Err(ApiError::conflict(format!(
+        "the project cannot {verb}: its subnet `{}` is in use by {}",
+        subnet.spec.name,
+        call.caller.describe(occupant.as_ref(), call.snapshot),
+    )))
 }
 
 fn update(call: &Call<'_>) -> Result<Outcome, ApiError> {
@@ -273,6 +281,7 @@ fn delete(call: &Call<'_>) -> Result<Outcome, ApiError> {
     crud::refuse_used(project, call.snapshot)?;
     let mut transaction = Transaction::default();
     for subnet in project.spec.subnets.values().filter_map(|id| call.snapshot.get::<Subnet>(*id)) {
+        refuse_occupied(subnet, "be removed", call)?;
         transaction.update(subnet, Subnet { project: None, ..subnet.spec.clone() });
     }
     if let Some(domain) = &project.spec.domain {

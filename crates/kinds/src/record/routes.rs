@@ -18,6 +18,8 @@ const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::DnsRecord>);
 const CREATED: Success = Success::Created(schema_of::<wire::DnsRecord>);
 
+/// Most records of a project or region: edges are told whole domains.
+const RECORD_LIMIT: usize = 2_000;
 /// Most addresses of a record.
 const ADDRESS_LIMIT: usize = 64;
 
@@ -70,6 +72,9 @@ fn create(call: &Call<'_>, parent: Parent) -> Result<Outcome, ApiError> {
         addresses: read_addresses(&body.addresses)?,
     };
     check(&spec, None, call)?;
+    if call.snapshot.referrers::<Record>(parent.id()).count() >= RECORD_LIMIT {
+        return Err(ApiError::no_room(format!("a project or region has at most {RECORD_LIMIT} DNS records")));
+    }
     let id = Id::generate();
     let mut transaction = Transaction::default();
     transaction.create(id, spec, call.now);
@@ -99,7 +104,7 @@ pub(super) fn check(spec: &Record, own: Option<Id>, call: &Call<'_>) -> Result<(
         Some(holder) => Err(ApiError::conflict(format!(
             "`{}` in {name} is the name of the {}; take another name",
             spec.name,
-            crud::describe(holder),
+            call.caller.describe(holder, call.snapshot),
         ))),
         None => Ok(()),
     }

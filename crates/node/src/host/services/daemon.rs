@@ -32,7 +32,7 @@ use crate::host::network::wire::within;
 const TRIAL: Duration = Duration::from_millis(150);
 /// How long a daemon may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Logs longer than this are begun anew at a start.
+/// Logs longer than this are begun anew at a start, and when the node looks around.
 const LOG_LIMIT: u64 = 4 << 20;
 /// How much of a log is told.
 const TAIL: usize = 600;
@@ -91,6 +91,7 @@ impl Daemons {
 
     /// Makes a daemon run, with its files as they are now.
     pub(in crate::host) async fn ensure(&self, key: ObjectKey, daemon: &Daemon) -> Result<Done, HostError> {
+        bound_log(&log_file(&daemon.directory, daemon.program));
         let file = record_file(&daemon.directory, daemon.program);
         let wanted =
             (digest(&daemon.reloads), digest(&format!("{:?} {}", daemon.arguments, daemon.restarts)));
@@ -268,11 +269,8 @@ async fn start(daemon: &Daemon) -> Result<i32, HostError> {
         let _ = fs::remove_file(daemon.directory.join(name));
     }
     let log = log_file(&daemon.directory, daemon.program);
-    let open_log = || {
-        let long = fs::metadata(&log).is_ok_and(|log| log.len() > LOG_LIMIT);
-        let mut options = File::options();
-        options.create(true).append(!long).write(true).truncate(long).open(&log)
-    };
+    bound_log(&log);
+    let open_log = || File::options().create(true).append(true).open(&log);
     let output = open_log().map_err(|error| failed(&log, &error))?;
     let errors = output.try_clone().map_err(|error| failed(&log, &error))?;
     let mut command = Command::new(daemon.program);
@@ -295,6 +293,15 @@ async fn start(daemon: &Daemon) -> Result<i32, HostError> {
             daemon.program, daemon.package
         ))),
         Err(error) => Err(HostError::Failed(format!("{} cannot be started: {error}", daemon.program))),
+    }
+}
+
+/// Begins a log anew that has grown too long; who appends to it goes on at its start.
+fn bound_log(log: &Path) {
+    if fs::metadata(log).is_ok_and(|found| found.len() > LOG_LIMIT)
+        && let Err(error) = File::options().write(true).open(log).and_then(|log| log.set_len(0))
+    {
+        tracing::warn!(log = %log.display(), %error, "a log has grown too long and cannot be cut");
     }
 }
 

@@ -1,30 +1,20 @@
 //! Loads rules into the packet filter of a namespace, as one transaction: all of them, or none.
 
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-use sha2::{Digest, Sha256};
 
 use super::daemon::replace;
 use super::namespace::Namespace;
 use crate::host::HostError;
 use crate::host::network::wire::within;
 
-/// Loads rules, unless the same were loaded into this very namespace before.
+/// Loads rules. Each time, since what was loaded cannot be known from outside: a namespace may be another with the
+/// number of an old one, and people change tables by hand. The kernel remembers what is connected apart from them.
 pub(super) async fn apply(namespace: &Namespace, directory: &Path, rules: &str) -> Result<(), HostError> {
-    let file = directory.join("rules.loaded");
-    // A namespace that was made anew has another number, and no rules.
-    let inode = std::fs::metadata(namespace.path()).map(|found| found.ino()).unwrap_or_default();
-    let loaded = format!("{inode} {:?}\n", Sha256::digest(rules.as_bytes()));
-    if std::fs::read_to_string(&file).is_ok_and(|known| known == loaded) {
-        return Ok(());
-    }
     load(namespace, rules).await?;
     // For people who look; the kernel holds what counts.
-    replace(&directory.join("rules.nft"), rules.as_bytes())?;
-    replace(&file, loaded.as_bytes()).map(drop)
+    replace(&directory.join("rules.nft"), rules.as_bytes()).map(drop)
 }
 
 async fn load(namespace: &Namespace, rules: &str) -> Result<(), HostError> {

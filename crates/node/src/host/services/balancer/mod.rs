@@ -44,9 +44,10 @@ impl NetworkServices {
             address: port.address,
         };
         let floating = BTreeSet::from([balancer.virtual_address.addr()]);
+        // The rules first: they name interfaces that may come later.
+        nft::apply(&namespace, &directory, &rules(balancer)).await?;
         links::ensure(id, self.outside(), &namespace, &[wanted], &floating).await?;
         links::default_route(&namespace, balancer.router).await?;
-        nft::apply(&namespace, &directory, &rules(balancer)).await?;
 
         // The proxies first, so that they answer from when the address is here.
         let tcp = haproxy::render(balancer);

@@ -18,7 +18,7 @@ const CACHE: u32 = 2_000;
 pub(super) fn render(gateway: &Gateway, private: Ipv4Net, mtu: u32, directory: &Path) -> String {
     let at = |name: &str| directory.join(name).display().to_string();
     let mut text = format!(
-        "interface=private\nexcept-interface=lo\nbind-dynamic\nuser=root\nno-resolv\nno-hosts\nno-poll\n\
+        "interface=private\nexcept-interface=lo\nbind-dynamic\nuser=root\nno-resolv\nno-hosts\nno-poll\nquiet-dhcp\n\
          pid-file={}\ncache-size={CACHE}\n",
         at("dnsmasq.pid")
     );
@@ -57,7 +57,11 @@ pub(super) fn hosts(gateway: &Gateway) -> String {
     for lease in &gateway.leases {
         let pair = gateway.pairs.iter().find(|pair| pair.private.addr() == lease.router);
         let tag = pair.map(|pair| format!("set:pair{},", pair.vrid)).unwrap_or_default();
-        let _ = writeln!(text, "{},{tag}{},{},{LEASE}", lease.mac, lease.address, lease.host);
+        // Words of dnsmasq's own, and what it takes for a time, cannot name a machine there.
+        let is_word = matches!(lease.host.as_str(), "ignore" | "infinite")
+            || lease.host.starts_with(|c: char| c.is_ascii_digit());
+        let name = if is_word { String::new() } else { format!(",{}", lease.host) };
+        let _ = writeln!(text, "{},{tag}{}{name},{LEASE}", lease.mac, lease.address);
     }
     text
 }

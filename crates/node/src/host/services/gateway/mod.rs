@@ -37,8 +37,9 @@ impl NetworkServices {
         self.followers.follow(key, &namespace).await?;
         let wanted = interfaces(plan)?;
         let floating = floating(gateway);
-        links::ensure(id, self.outside(), &namespace, &wanted, &floating).await?;
+        // The rules first: they name interfaces that may come later.
         nft::apply(&namespace, &directory, &ruleset::render(gateway, own.trunc())).await?;
+        links::ensure(id, self.outside(), &namespace, &wanted, &floating).await?;
 
         let configuration = vrrp::render(id, own.addr(), &gateway.peers, &instances(gateway));
         replace(&directory.join("keepalived.conf"), configuration.as_bytes())?;

@@ -55,16 +55,14 @@ fn input(gateway: &Gateway, private: Ipv4Net) -> Vec<String> {
         "ct state established,related accept",
         "ct state invalid drop",
         "iifname \"lo\" accept",
-        "iifname \"private\" udp dport 67 accept",
+        "iifname \"private\" udp dport 67 limit rate 100/second burst 200 packets accept",
     ]
     .map(str::to_owned)
     .to_vec();
     if !gateway.peers.is_empty() {
         rules.push(format!("iifname \"private\" ip saddr {} ip protocol vrrp accept", set(&gateway.peers)));
     }
-    for what in
-        ["udp dport 53", "tcp dport 53", "icmp type echo-request", "ip daddr 169.254.169.254 tcp dport 80"]
-    {
+    for what in ["udp dport 53", "tcp dport 53", "icmp type echo-request"] {
         rules.push(format!("iifname \"private\" ip saddr {private} {what} accept"));
     }
     if gateway.public.is_some() {
@@ -97,6 +95,8 @@ fn forward_rules(gateway: &Gateway, private: Ipv4Net) -> Vec<String> {
     rules.extend([
         "ct state established,related accept".to_owned(),
         "ct state invalid drop".to_owned(),
+        // Link-local addresses are nobody's beyond the link: not those of another cloud's metadata either.
+        "ip daddr 169.254.0.0/16 drop".to_owned(),
         // Whoever lies about where it comes from goes nowhere.
         format!("iifname \"private\" ip saddr != {private} drop"),
         "iifname \"private\" oifname \"private\" ct status dnat accept".to_owned(),

@@ -52,9 +52,10 @@ impl NetworkServices {
             mtu: segment.mtu,
             address: port.address,
         };
+        // The rules first: they name interfaces that may come later.
+        nft::apply(&namespace, &directory, &rules(share)).await?;
         links::ensure(id, self.outside(), &namespace, &[wanted], &BTreeSet::new()).await?;
         links::default_route(&namespace, share.router).await?;
-        nft::apply(&namespace, &directory, &rules(share)).await?;
         let (core, export) = (ganesha::core(&directory, own.addr()), ganesha::export(share, &files));
         replace(&directory.join("ganesha.conf"), format!("{core}{export}").as_bytes())?;
         let daemon = ganesha::daemon(&directory, namespace.path(), &core, &export);
@@ -69,11 +70,14 @@ impl NetworkServices {
         self.remove(id).await?;
         // What no node can have made is gone.
         let Ok(files) = files(id, &share.store) else { return Ok(()) };
-        match remove_dir_all(&files) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(HostError::Failed(format!("{} cannot be removed: {error}", files.display())))
+        let shown = files.display().to_string();
+        let removed = tokio::task::spawn_blocking(move || remove_dir_all(files)).await;
+        match removed {
+            Ok(Err(error)) if error.kind() != ErrorKind::NotFound => {
+                Err(HostError::Failed(format!("{shown} cannot be removed: {error}")))
             }
-            _ => Ok(()),
+            Err(error) => Err(HostError::Failed(format!("the removal of {shown} was cut off: {error}"))),
+            Ok(_) => Ok(()),
         }
     }
 }
@@ -94,8 +98,14 @@ fn make(files: &Path) -> Result<(), HostError> {
     if files.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o755).create(files).map_err(failed)?;
-    std::fs::set_permissions(files, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).map_err(failed)
+    // Nobody of the host comes by what tenants put there, such as programs of other users.
+    let parent = files.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+    // Under its name only when it is whole.
+    let new = files.with_extension("new");
+    DirBuilder::new().recursive(true).mode(0o700).create(&new).map_err(failed)?;
+    std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).map_err(failed)?;
+    std::fs::rename(&new, files).map_err(failed)
 }
 
 /// What comes in: NFS from the clients.
