@@ -37,10 +37,22 @@ impl From<&Observed> for NodeState {
     }
 }
 
+impl NodeState {
+    /// Whether nothing of this generation is left.
+    pub fn is_gone(&self, generation: u64) -> bool {
+        self.phase == Phase::Absent && self.generation >= generation
+    }
+}
+
 impl PlacedStatus {
     /// What one of the agents found; for objects that are on one node only.
     pub fn first(&self) -> Option<&NodeState> {
         self.nodes.values().next()
+    }
+
+    /// Whether an agent told that nothing of this generation is left on its node.
+    pub fn is_gone(&self, agent: Id, generation: u64) -> bool {
+        self.nodes.get(&agent).is_some_and(|state| state.is_gone(generation))
     }
 
     /// Whether each of the agents has made this generation ready.
@@ -116,10 +128,7 @@ pub fn may_go<K: Placed>(object: &Object<K>, snapshot: &Snapshot) -> bool {
         && snapshot.blocker(object.id()).is_none()
         && holders(object, snapshot).into_iter().all(|agent| {
             // A node that never connected has nothing to remove.
-            !agent::has_connected(agent, snapshot)
-                || object.status.nodes.get(&agent).is_some_and(|state| {
-                    state.phase == Phase::Absent && state.generation >= object.meta.generation
-                })
+            !agent::has_connected(agent, snapshot) || object.status.is_gone(agent, object.meta.generation)
         })
 }
 

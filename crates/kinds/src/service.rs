@@ -6,7 +6,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use freehold_store::{Amounts, Entity, Key, Object, Snapshot};
-use freehold_types::agent::Phase;
 use freehold_types::net::Mac;
 use freehold_types::service::Port;
 use freehold_types::{ApiError, Id};
@@ -144,6 +143,14 @@ impl<'a> Allocation<'a> {
         self.member_on(host, private)
     }
 
+    /// Gives an instance that is alone a second one on another host of its zone, if there is one.
+    pub(crate) fn add_spare(&mut self, name: &str, private: &Object<Subnet>, members: &mut Vec<Member>) {
+        if let [only] = members.as_slice() {
+            let (zone, host) = (only.zone, only.hypervisor);
+            members.extend(self.member(name, zone, private, Some(host)));
+        }
+    }
+
     /// An instance on a host, with an own address in the private subnet.
     ///
     /// # Errors
@@ -204,12 +211,6 @@ pub(crate) fn resolvers(region: Id, snapshot: &Snapshot) -> Vec<IpAddr> {
     if own.is_empty() { of(snapshot.all::<Edge>().collect()) } else { own }
 }
 
-/// Whether nothing of a service is left on the node of an agent.
-fn is_gone_from(status: &PlacedStatus, generation: u64, agent: Id) -> bool {
-    let state = status.nodes.get(&agent);
-    state.is_some_and(|state| state.phase == Phase::Absent && state.generation >= generation)
-}
-
 /// The agents of hosts on which a service needs a network.
 pub(crate) fn agents_in(network: Id, snapshot: &Snapshot) -> Vec<Id> {
     let subnets = || snapshot.referrers::<Subnet>(network);
@@ -236,7 +237,7 @@ fn standing<E: Entity>(
     snapshot: &Snapshot,
 ) -> Vec<Id> {
     let agents = members.iter().filter_map(|member| member.agent(snapshot));
-    let gone = |agent: &Id| object.is_deleting() && is_gone_from(status, object.meta.generation, *agent);
+    let gone = |agent: &Id| object.is_deleting() && status.is_gone(*agent, object.meta.generation);
     agents.filter(|agent| !gone(agent)).collect()
 }
 

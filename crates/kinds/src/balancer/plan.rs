@@ -6,6 +6,7 @@ use freehold_store::{Key, Object, Snapshot, Transaction};
 use freehold_types::{ApiError, Id, wire};
 
 use super::Balancer;
+use crate::instance::election;
 use crate::kind::Kind;
 use crate::project::Project;
 use crate::route::Call;
@@ -87,20 +88,10 @@ fn members(
             Err(error) => reasons.push(error.reason),
         }
     }
-    if let [only] = members.as_slice()
-        && count > 1
-    {
-        let (zone, host) = (only.zone, only.hypervisor);
-        members.extend(allocation.member(name, zone, subnet, Some(host)));
+    if count > 1 {
+        allocation.add_spare(name, subnet, &mut members);
     }
-    if members.is_empty() {
-        return Err(ApiError::invalid(if reasons.is_empty() {
-            "the region has no zone; make one, with a hypervisor in it".to_owned()
-        } else {
-            reasons.join("; ")
-        }));
-    }
-    Ok(members)
+    if members.is_empty() { Err(election::nowhere(&reasons)) } else { Ok(members) }
 }
 
 /// The zones of a region, the least loaded first.

@@ -1,11 +1,15 @@
 //! How a gateway is made and changed. Pure.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
 use freehold_store::{Key, Object, Snapshot, Transaction};
 use freehold_types::wire::SubnetApplication;
 use freehold_types::{ApiError, Id, wire};
 use ipnet::Ipv4Net;
 
 use super::{Gateway, Pair, Peering, PeeringPort, spec};
+use crate::instance::election;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::project::{self, Project};
@@ -65,10 +69,7 @@ pub(super) fn create(
         dnat: body.dnat,
         peerings,
     };
-    // Addresses were judged by the ranges of the subnets.
-    for subnet in gateway.subnets().filter_map(|id| snapshot.get::<Subnet>(id)) {
-        transaction.expect(subnet);
-    }
+    expect_subnets(&gateway, snapshot, &mut transaction);
     let id = Id::generate();
     transaction.create(id, gateway, call.now);
     Ok((transaction, Key::of::<Gateway>(id)))
@@ -96,8 +97,7 @@ fn pairs(
     snapshot: &Snapshot,
     transaction: &mut Transaction,
 ) -> Result<Vec<Pair>, ApiError> {
-    let known = &project.spec.zone_gateways;
-    let gateways = project::zone_gateways(region, &private.spec, known, snapshot);
+    let gateways = project::zone_gateways(region, &private.spec, &project.spec.zone_gateways, snapshot);
     let mut pairs = Vec::new();
     for zone in service::zones(region, snapshot) {
         let private = *gateways.get(&zone.id()).ok_or_else(|| {
@@ -110,13 +110,24 @@ fn pairs(
         })?;
         pairs.push(Pair { zone: zone.id(), vrid: allocation.vrid()?, private, public: None });
     }
-    // A zone that came after the project has its address from now on.
-    if gateways.iter().any(|(zone, _)| !known.contains_key(zone)) {
+    remember(project, gateways, transaction);
+    Ok(pairs)
+}
+
+/// A zone that came after the project has its address from now on.
+fn remember(project: &Object<Project>, gateways: BTreeMap<Id, Ipv4Addr>, transaction: &mut Transaction) {
+    if gateways.keys().any(|zone| !project.spec.zone_gateways.contains_key(zone)) {
         let mut spec = project.spec.clone();
         spec.zone_gateways.extend(gateways);
         transaction.update(project, spec);
     }
-    Ok(pairs)
+}
+
+/// Holds the subnets as they are: addresses were judged by their ranges.
+fn expect_subnets(gateway: &Gateway, snapshot: &Snapshot, transaction: &mut Transaction) {
+    for subnet in gateway.subnets().filter_map(|id| snapshot.get::<Subnet>(id)) {
+        transaction.expect(subnet);
+    }
 }
 
 /// Gives each pair a public address, all of one subnet: the first with room.
@@ -159,18 +170,8 @@ fn members(
             Err(error) => reasons.push(error.reason),
         }
     }
-    if let [only] = members.as_slice() {
-        let (zone, host) = (only.zone, only.hypervisor);
-        members.extend(allocation.member(name, zone, private, Some(host)));
-    }
-    if members.is_empty() {
-        return Err(ApiError::invalid(if reasons.is_empty() {
-            "the region has no zone; make one, with a hypervisor in it".to_owned()
-        } else {
-            reasons.join("; ")
-        }));
-    }
-    Ok(members)
+    allocation.add_spare(name, private, &mut members);
+    if members.is_empty() { Err(election::nowhere(&reasons)) } else { Ok(members) }
 }
 
 fn peerings(
@@ -306,8 +307,7 @@ fn complete(
     let project = call.find::<Project>(spec.project)?;
     let mut allocation = Allocation::new(project.id(), snapshot);
     let (pairs, members) = (spec.pairs.len(), spec.members.len());
-    let known = &project.spec.zone_gateways;
-    let gateways = project::zone_gateways(spec.region, &private.spec, known, snapshot);
+    let gateways = project::zone_gateways(spec.region, &private.spec, &project.spec.zone_gateways, snapshot);
     let public = spec.public_subnet.and_then(|subnet| snapshot.get::<Subnet>(subnet));
     for zone in service::zones(spec.region, snapshot) {
         let lacks_pair = !spec.pairs.iter().any(|pair| pair.zone == zone.id());
@@ -321,10 +321,7 @@ fn complete(
             spec.members.extend(allocation.member(&describe(project), zone.id(), private, None));
         }
     }
-    if let [only] = spec.members.as_slice() {
-        let (zone, host) = (only.zone, only.hypervisor);
-        spec.members.extend(allocation.member(&describe(project), zone, private, Some(host)));
-    }
+    allocation.add_spare(&describe(project), private, &mut spec.members);
     for _ in members..spec.members.len() {
         if public.is_some() {
             spec.public_macs.push(allocation.mac());
@@ -335,15 +332,8 @@ fn complete(
         }
     }
     if (pairs, members) != (spec.pairs.len(), spec.members.len()) {
-        // Addresses were judged by the ranges of the subnets.
-        for subnet in spec.subnets().filter_map(|id| snapshot.get::<Subnet>(id)) {
-            transaction.expect(subnet);
-        }
+        expect_subnets(spec, snapshot, transaction);
     }
-    if gateways.iter().any(|(zone, _)| !known.contains_key(zone)) {
-        let mut spec = project.spec.clone();
-        spec.zone_gateways.extend(gateways);
-        transaction.update(project, spec);
-    }
+    remember(project, gateways, transaction);
     Ok(())
 }

@@ -120,10 +120,15 @@ pub fn elect_in_region<'a>(
             Err(error) => reasons.push(error.reason),
         }
     }
+    Err(nowhere(&reasons))
+}
+
+/// That no zone of a region has a host, with the reason of each.
+pub(crate) fn nowhere(reasons: &[String]) -> ApiError {
     if reasons.is_empty() {
-        return Err(ApiError::invalid("the region has no zone; make one, with a hypervisor in it"));
+        return ApiError::invalid("the region has no zone; make one, with a hypervisor in it");
     }
-    Err(ApiError::invalid(reasons.join("; ")))
+    ApiError::invalid(reasons.join("; "))
 }
 
 /// Hosts and zones where other members of the groups are.

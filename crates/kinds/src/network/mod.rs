@@ -6,7 +6,7 @@ mod spec;
 mod tests;
 
 use freehold_store::{Entity, Object, Reference, Snapshot};
-use freehold_types::agent::{ObjectKind, Phase, Segment, SegmentLink, Specification};
+use freehold_types::agent::{ObjectKind, Segment, SegmentLink, Specification};
 use freehold_types::{ApiError, Id, wire};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -200,10 +200,7 @@ fn agents_with_machines(network: Id, snapshot: &Snapshot) -> Vec<Id> {
 /// Whether a machine on its way out has been removed from its host.
 fn is_gone(instance: &Object<Instance>) -> bool {
     instance.is_deleting()
-        && instance
-            .status
-            .first()
-            .is_some_and(|state| state.phase == Phase::Absent && state.generation >= instance.meta.generation)
+        && instance.status.first().is_some_and(|state| state.is_gone(instance.meta.generation))
 }
 
 fn link(object: &Object<Network>, agent: Id, snapshot: &Snapshot) -> SegmentLink {
