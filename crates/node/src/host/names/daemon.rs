@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostError;
+use crate::host::services::daemon::start_time as started;
 
 /// How long a server may take to end by itself.
 const GENTLE: Duration = Duration::from_secs(5);
@@ -200,18 +201,6 @@ impl Daemon {
     }
 }
 
-/// When the process was started, in ticks after the boot; none when it has ended.
-fn started(pid: i32) -> Option<u64> {
-    start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Of a line of `/proc/PID/stat`; the name in it may hold blanks and parentheses.
-fn start_time(line: &str) -> Option<u64> {
-    let mut words = line.rsplit_once(')')?.1.split_whitespace();
-    let state = words.next()?;
-    if matches!(state, "Z" | "X") { None } else { words.nth(18)?.parse().ok() }
-}
-
 /// From 5.2 on, the resolver reads configurations of this form only when told to.
 fn extra_argument(program: &Path) -> Option<&'static str> {
     let said = Command::new(program).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
@@ -237,17 +226,6 @@ fn remove(path: &Path) -> Result<(), HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn start_times_are_read_past_any_name() {
-        let line = |state: &str| {
-            format!("7 (a b) c) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21")
-        };
-        assert_eq!(start_time(&line("S")), Some(4711));
-        assert_eq!(start_time(&line("Z")), None);
-        assert_eq!(start_time("7 (a"), None);
-        assert!(started(i32::try_from(std::process::id()).unwrap()).is_some());
-    }
 
     #[test]
     fn newer_resolvers_are_told_to_read_this_form_of_configuration() {

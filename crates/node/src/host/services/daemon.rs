@@ -253,14 +253,15 @@ fn open(pid: i32) -> Option<OwnedFd> {
 }
 
 /// When a process was started; `None` when it is none any more.
-fn start_time(pid: i32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold anything.
-    let (_, rest) = text.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    let alive = !matches!(state, "Z" | "X");
-    fields.nth(18)?.parse().ok().filter(|_| alive)
+pub(in crate::host) fn start_time(pid: i32) -> Option<u64> {
+    start_of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Of a line of `/proc/PID/stat`; the name in it, in parentheses, may hold anything.
+fn start_of(line: &str) -> Option<u64> {
+    let mut words = line.rsplit_once(')')?.1.split_whitespace();
+    let state = words.next()?;
+    if matches!(state, "Z" | "X") { None } else { words.nth(18)?.parse().ok() }
 }
 
 async fn start(daemon: &Daemon) -> Result<i32, HostError> {

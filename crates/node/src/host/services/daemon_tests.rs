@@ -113,3 +113,13 @@ async fn errors_name_the_package_or_what_the_log_says() {
     let error = daemons.ensure(KEY, &sleeper(place.path(), "soon")).await.unwrap_err().to_string();
     assert!(error.contains("invalid time interval"), "{error}");
 }
+
+#[test]
+fn start_times_are_read_past_any_name() {
+    let line =
+        |state: &str| format!("7 (a b) c) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21");
+    assert_eq!(start_of(&line("S")), Some(4711));
+    assert_eq!(start_of(&line("Z")), None);
+    assert_eq!(start_of("7 (a"), None);
+    assert!(start_time(i32::try_from(std::process::id()).unwrap()).is_some());
+}

@@ -9,7 +9,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use freehold_types::Id;
+use freehold_types::agent::Segment;
 use freehold_types::net::Mac;
+use freehold_types::service::Port;
 use futures::TryStreamExt;
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::AddressFamily;
@@ -40,6 +42,34 @@ pub(super) struct Interface {
     pub(super) mac: Mac,
     pub(super) mtu: u32,
     pub(super) address: Option<Ipv4Net>,
+}
+
+impl Interface {
+    /// That of a service's port, on the bridge of its segment.
+    pub(super) fn new(name: &str, port: &Port, segments: &BTreeMap<Id, &Segment>) -> Result<Self, HostError> {
+        let segment = segments.get(&port.segment).ok_or_else(|| {
+            HostError::Refused(format!(
+                "its segment {} was not sent; this is a fault of the controller",
+                port.segment
+            ))
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            bridge: segment.bridge.clone(),
+            mac: port.mac,
+            mtu: segment.mtu,
+            address: port.address,
+        })
+    }
+}
+
+/// The address of a service's port that never moves.
+pub(super) fn own_address(port: &Port) -> Result<Ipv4Net, HostError> {
+    port.address.ok_or_else(|| {
+        HostError::Refused(
+            "it has no own address in its private network; this is a fault of the controller".to_owned(),
+        )
+    })
 }
 
 /// A link as it is.

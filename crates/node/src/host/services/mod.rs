@@ -19,6 +19,7 @@ mod vrrp;
 
 use std::fs::{DirBuilder, remove_dir_all};
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -29,7 +30,7 @@ use freehold_types::agent::ObjectKey;
 use freehold_types::service::{Balancer, BalancerDetail, Gateway, GatewayDetail, Share};
 use tokio::sync::mpsc;
 
-use self::daemon::Daemons;
+use self::daemon::{Daemons, replace};
 use self::follow::Followers;
 use self::namespace::Namespace;
 use super::{HostError, ServicePlan, Services};
@@ -75,6 +76,30 @@ impl NetworkServices {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
         made.map(|()| directory)
             .map_err(|error| HostError::Failed(format!("{}: {error}", self.config.state.display())))
+    }
+
+    /// The directory and the namespace of a service, made when they are not there.
+    async fn stand(&self, id: Id) -> Result<(PathBuf, Namespace), HostError> {
+        let directory = self.directory(id)?;
+        let namespace = Namespace::new(&directory);
+        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
+        Ok((directory, namespace))
+    }
+
+    /// Lets the virtual addresses of a service come and go between its instances.
+    async fn float(
+        &self,
+        key: ObjectKey,
+        own: Ipv4Addr,
+        peers: &[Ipv4Addr],
+        instances: &[vrrp::Instance],
+        directory: &Path,
+        namespace: &Namespace,
+    ) -> Result<(), HostError> {
+        let configuration = vrrp::render(key.id, own, peers, instances);
+        replace(&directory.join("keepalived.conf"), configuration.as_bytes())?;
+        let daemon = vrrp::daemon(directory, namespace.path(), &configuration);
+        self.daemons.ensure(key, &daemon).await.map(drop)
     }
 
     /// Ends the daemons of a service, and removes all that it left.

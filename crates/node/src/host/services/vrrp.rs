@@ -2,6 +2,7 @@
 //!
 //! Advertisements go from own address to own address, never to the whole segment, which tenants share.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -71,6 +72,14 @@ fn one(text: &mut String, own: Ipv4Addr, peers: &[Ipv4Addr], position: usize, in
         text.push_str("  }\n");
     }
     text.push_str("}\n");
+}
+
+/// The addresses that come and go with the instances.
+pub(super) fn floating(instances: &[Instance]) -> BTreeSet<Ipv4Addr> {
+    instances
+        .iter()
+        .flat_map(|instance| instance.addresses.iter().map(|(address, _)| address.addr()))
+        .collect()
 }
 
 /// The daemon that does it.

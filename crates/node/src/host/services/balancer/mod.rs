@@ -7,18 +7,16 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use freehold_types::agent::{ObjectKey, ObjectKind};
 use freehold_types::service::{Balancer, BalancerDetail};
 use freehold_types::wire::Protocol;
 
-use super::daemon::{Daemons, replace};
+use super::daemon::replace;
 use super::links::{self, Interface};
-use super::namespace::Namespace;
 use super::vrrp::{self, Instance};
-use super::{DAEMONS, NetworkServices, nft};
+use super::{NetworkServices, nft};
 use crate::host::{HostError, ServicePlan};
 
 impl NetworkServices {
@@ -28,25 +26,19 @@ impl NetworkServices {
     ) -> Result<BalancerDetail, HostError> {
         let (id, balancer) = (plan.id, plan.service);
         let key = ObjectKey { kind: ObjectKind::Balancer, id };
-        let fault = |what: &str| HostError::Refused(format!("{what}; this is a fault of the controller"));
-        let port = &balancer.private;
-        let own = port.address.ok_or_else(|| fault("it has no own address in its private network"))?;
-        let segment = plan.segments.get(&port.segment).ok_or_else(|| fault("its segment was not sent"))?;
-        let directory = self.directory(id)?;
-        let namespace = Namespace::new(&directory);
-        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
+        let own = links::own_address(&balancer.private)?;
+        let wanted = Interface::new("private", &balancer.private, &plan.segments)?;
+        let (directory, namespace) = self.stand(id).await?;
         self.followers.follow(key, &namespace).await?;
-        let wanted = Interface {
-            name: "private".to_owned(),
-            bridge: segment.bridge.clone(),
-            mac: port.mac,
-            mtu: segment.mtu,
-            address: port.address,
-        };
-        let floating = BTreeSet::from([balancer.virtual_address.addr()]);
+        let instances = [Instance {
+            vrid: balancer.vrid,
+            priority: balancer.priority,
+            addresses: vec![(balancer.virtual_address, "private")],
+            routers: Vec::new(),
+        }];
         // The rules first: they name interfaces that may come later.
         nft::apply(&namespace, &directory, &rules(balancer)).await?;
-        links::ensure(id, self.outside(), &namespace, &[wanted], &floating).await?;
+        links::ensure(id, self.outside(), &namespace, &[wanted], &vrrp::floating(&instances)).await?;
         links::default_route(&namespace, balancer.router).await?;
 
         // The proxies first, so that they answer from when the address is here.
@@ -54,15 +46,7 @@ impl NetworkServices {
         self.proxy(key, Protocol::Tcp, balancer, haproxy::daemon(&directory, namespace.path(), &tcp)).await?;
         let udp = nginx::render(balancer, &directory);
         self.proxy(key, Protocol::Udp, balancer, nginx::daemon(&directory, namespace.path(), &udp)).await?;
-        let instance = Instance {
-            vrid: balancer.vrid,
-            priority: balancer.priority,
-            addresses: vec![(balancer.virtual_address, "private")],
-            routers: Vec::new(),
-        };
-        let configuration = vrrp::render(id, own.addr(), &balancer.peers, &[instance]);
-        replace(&directory.join("keepalived.conf"), configuration.as_bytes())?;
-        self.daemons.ensure(key, &vrrp::daemon(&directory, namespace.path(), &configuration)).await?;
+        self.float(key, own.addr(), &balancer.peers, &instances, &directory, &namespace).await?;
         let active = links::addresses(&namespace).await?.contains(&balancer.virtual_address.addr());
         Ok(BalancerDetail { active, backends: state::backends(balancer, &directory).await })
     }

@@ -7,43 +7,32 @@ mod ruleset;
 mod tests;
 mod tunnels;
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
-use freehold_types::agent::{ObjectKey, ObjectKind, Segment};
+use freehold_types::agent::{ObjectKey, ObjectKind};
 use freehold_types::service::{Gateway, GatewayDetail, Pair, Port};
 use ipnet::Ipv4Net;
 
-use super::daemon::{Daemons, replace};
+use super::daemon::replace;
 use super::links::{self, Interface};
 use super::namespace::Namespace;
 use super::vrrp::{self, Instance};
-use super::{DAEMONS, NetworkServices, nft};
+use super::{NetworkServices, nft};
 use crate::host::{HostError, ServicePlan};
 
 impl NetworkServices {
     pub(super) async fn gateway(&self, plan: &ServicePlan<'_, Gateway>) -> Result<GatewayDetail, HostError> {
         let (id, gateway) = (plan.id, plan.service);
         let key = ObjectKey { kind: ObjectKind::Gateway, id };
-        let own = gateway.private.address.ok_or_else(|| {
-            HostError::Refused(
-                "it has no own address in its private network; this is a fault of the controller".to_owned(),
-            )
-        })?;
-        let directory = self.directory(id)?;
-        let namespace = Namespace::new(&directory);
-        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
+        let own = links::own_address(&gateway.private)?;
+        let (directory, namespace) = self.stand(id).await?;
         self.followers.follow(key, &namespace).await?;
         let wanted = interfaces(plan)?;
-        let floating = floating(gateway);
+        let instances = instances(gateway);
         // The rules first: they name interfaces that may come later.
         nft::apply(&namespace, &directory, &ruleset::render(gateway, own.trunc())).await?;
-        links::ensure(id, self.outside(), &namespace, &wanted, &floating).await?;
-
-        let configuration = vrrp::render(id, own.addr(), &gateway.peers, &instances(gateway));
-        replace(&directory.join("keepalived.conf"), configuration.as_bytes())?;
-        self.daemons.ensure(key, &vrrp::daemon(&directory, namespace.path(), &configuration)).await?;
+        links::ensure(id, self.outside(), &namespace, &wanted, &vrrp::floating(&instances)).await?;
+        self.float(key, own.addr(), &gateway.peers, &instances, &directory, &namespace).await?;
         self.leases(key, plan, own.trunc(), &directory, &namespace).await?;
         let held = links::addresses(&namespace).await?;
         let active = gateway.pairs.iter().filter(|pair| held.contains(&pair.private.addr()));
@@ -74,21 +63,7 @@ impl NetworkServices {
 /// The interfaces of a gateway, each with the bridge of its segment.
 fn interfaces(plan: &ServicePlan<'_, Gateway>) -> Result<Vec<Interface>, HostError> {
     let gateway = plan.service;
-    let named = |name: &str, port: &Port| {
-        let segment: &Segment = plan.segments.get(&port.segment).ok_or_else(|| {
-            HostError::Refused(format!(
-                "its segment {} was not sent; this is a fault of the controller",
-                port.segment
-            ))
-        })?;
-        Ok(Interface {
-            name: name.to_owned(),
-            bridge: segment.bridge.clone(),
-            mac: port.mac,
-            mtu: segment.mtu,
-            address: port.address,
-        })
-    };
+    let named = |name: &str, port: &Port| Interface::new(name, port, &plan.segments);
     let mut interfaces = vec![named("private", &gateway.private)?];
     if let Some(public) = &gateway.public {
         interfaces.push(named("public", public)?);
@@ -97,12 +72,6 @@ fn interfaces(plan: &ServicePlan<'_, Gateway>) -> Result<Vec<Interface>, HostErr
         interfaces.push(named(&format!("peer{position}"), &peering.port)?);
     }
     Ok(interfaces)
-}
-
-/// The addresses that VRRP brings and takes.
-fn floating(gateway: &Gateway) -> BTreeSet<Ipv4Addr> {
-    let public = gateway.pairs.iter().filter_map(|pair| pair.public).map(|public| public.address.addr());
-    gateway.pairs.iter().map(|pair| pair.private.addr()).chain(public).collect()
 }
 
 /// Each pair moves as one, with the way out behind it.

@@ -17,10 +17,8 @@ use freehold_types::Id;
 use freehold_types::agent::{ObjectKey, ObjectKind};
 use freehold_types::service::{Share, ShareStore};
 
-use super::DAEMONS;
-use super::daemon::{Daemons, replace};
+use super::daemon::replace;
 use super::links::{self, Interface};
-use super::namespace::Namespace;
 use super::{NetworkServices, nft};
 use crate::host::{HostError, ServicePlan};
 
@@ -31,10 +29,8 @@ impl NetworkServices {
     pub(super) async fn share(&self, plan: &ServicePlan<'_, Share>) -> Result<u64, HostError> {
         let (id, share) = (plan.id, plan.service);
         let key = ObjectKey { kind: ObjectKind::Share, id };
-        let fault = |what: &str| HostError::Refused(format!("{what}; this is a fault of the controller"));
-        let port = &share.private;
-        let own = port.address.ok_or_else(|| fault("it has no address in its private network"))?;
-        let segment = plan.segments.get(&port.segment).ok_or_else(|| fault("its segment was not sent"))?;
+        let own = links::own_address(&share.private)?;
+        let wanted = Interface::new("private", &share.private, &plan.segments)?;
         if !share.protocols.is_empty() && !share.protocols.contains(&4) {
             return Err(HostError::Refused(
                 "shares are served by NFS version 4 only: name 4 among the protocols, or none".to_owned(),
@@ -42,16 +38,7 @@ impl NetworkServices {
         }
         let files = files(id, &share.store)?;
         make(&files)?;
-        let directory = self.directory(id)?;
-        let namespace = Namespace::new(&directory);
-        namespace.ensure(Daemons::living(&directory, DAEMONS)).await?;
-        let wanted = Interface {
-            name: "private".to_owned(),
-            bridge: segment.bridge.clone(),
-            mac: port.mac,
-            mtu: segment.mtu,
-            address: port.address,
-        };
+        let (directory, namespace) = self.stand(id).await?;
         // The rules first: they name interfaces that may come later.
         nft::apply(&namespace, &directory, &rules(share)).await?;
         links::ensure(id, self.outside(), &namespace, &[wanted], &BTreeSet::new()).await?;
