@@ -48,6 +48,8 @@ pub struct Rejections {
     pub antiaffinity: usize,
     pub migration: usize,
     pub unlike: usize,
+    /// The host that must not be elected; no reason that is told.
+    pub own: usize,
 }
 
 impl Rejections {
@@ -78,7 +80,13 @@ impl fmt::Display for Rejections {
             write!(f, "{}{count} {reason}", if first { "" } else { ", " })?;
             first = false;
         }
-        if first { f.write_str("it has no hypervisor") } else { Ok(()) }
+        if first && self.own > 0 {
+            f.write_str("it has no other hypervisor")
+        } else if first {
+            f.write_str("it has no hypervisor")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -221,7 +229,9 @@ fn is_candidate(
     } else if !has_room(host, wish, snapshot) {
         &mut rejections.full
     } else {
-        return wish.except != Some(host.id());
+        let own = wish.except == Some(host.id());
+        rejections.own += usize::from(own);
+        return !own;
     };
     *reason += 1;
     false

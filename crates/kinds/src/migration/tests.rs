@@ -334,8 +334,7 @@ fn a_host_in_maintenance_is_emptied_as_far_as_it_goes() {
     assert_eq!((&shown["stuck"][0]["name"], shown["stuck"].as_array().unwrap().len()), (&json!("three"), 1));
     assert!(shown["stuck"][0]["reason"].as_str().unwrap().contains("kmotion_enabled"));
 
-    let evacuate =
-        |query: &str| stage.world.call("evacuate_kaktus").to([stage.site.hypervisor]).query(query);
+    let evacuate = |query: &str| stage.world.call("evacuate_kaktus").to([stage.site.hypervisor]).query(query);
     evacuate("deadline=0").refused(400);
     let told = evacuate("deadline=3600&live=false").ok();
     assert_eq!((&told["active"], told["moves"].as_array().unwrap().len()), (&json!(true), 2));
