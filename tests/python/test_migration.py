@@ -125,6 +125,12 @@ def disks(story, name):
     return sorted((story.cloud.hosts[name].home / "own/freehold").glob("*.qcow2"))
 
 
+def port(story):
+    """The name of the guest's port on its host."""
+    told = story.operator.read_instance(instance_id=story.instance)
+    return "fht" + story.operator.read_adapter(adapter_id=told.adapters[0]).mac.replace(":", "")
+
+
 def boots(story):
     """How often the guest has come up on the host that it is on; the console's log stays behind when it moves."""
     logs = [host.home / f"state/machines/serial/{story.instance}.log" for host in story.cloud.hosts.values()]
@@ -165,6 +171,8 @@ def test_a_guest_moves_live_and_is_never_away_for_long(story):
     assert silence <= SILENCE
     assert place(story) == ["two"]
     assert boots(story) == 0, "it goes on there, and did not boot"
+    # It cannot speak in the name of others there either.
+    assert f'"{port(story)}" : jump' in story.cloud.hosts["two"].run("nft", "list", "map", "bridge", "freehold", "ports")
     wait_for("nothing is left behind", lambda: (len(disks(story, "one")), len(disks(story, "two"))) == (1, 1))
     assert story.operator.read_kompute_state(kompute_id=story.compute).state == "Running"
 
@@ -221,3 +229,4 @@ def test_nothing_stays_on_any_host(story):
         story.operator.delete_kompute(kompute_id=compute)
     for name, host in story.cloud.hosts.items():
         wait_for(f"{name} is empty", lambda: not disks(story, name) and not host.virsh("list", "--all", "--name").strip())
+        assert "fht" not in host.run("nft", "list", "ruleset")

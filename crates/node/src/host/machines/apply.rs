@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use freehold_types::Id;
-use freehold_types::agent::{MachineDetail, Power};
+use freehold_types::agent::{MachineDetail, Nic, Power};
 use virt::domain::Domain;
 use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
 use super::plan::{self, Action, Life, Target};
+use super::ports;
 use super::profile::Profile;
 use super::remedy;
 use super::state::{self, Mark};
@@ -31,6 +32,7 @@ pub(super) struct Order {
     pub(super) restarting: bool,
     /// Its disks, in order.
     pub(super) disks: Vec<Id>,
+    pub(super) nics: Vec<Nic>,
 }
 
 /// A domain of ours, as far as a move goes.
@@ -127,8 +129,9 @@ impl Hand {
         Ok(ours.detail(plan.restart_needed && ours.found.running_hardware.is_some()))
     }
 
-    /// Makes what lies on disk for a machine beside its disks.
+    /// Makes what a machine needs beside its disks and networks: what lies on disk, and the guard of its ports.
     pub(super) fn furnish(&self, order: &Order, profile: &Profile) -> Result<(), HostError> {
+        ports::guard(&order.nics)?;
         seed::write(&profile.state_directory, self.id, &order.seed)
             .map_err(|error| self.failed("write its seed", &error))?;
         seed::make_passable(&profile.serial_directory())
@@ -143,13 +146,14 @@ impl Hand {
     }
 
     /// Stops it hard and removes all that was made for it.
-    pub(super) fn remove(&self, profile: &Profile) -> Result<(), HostError> {
+    pub(super) fn remove(&self, profile: &Profile, nics: &[Nic]) -> Result<(), HostError> {
         if let Some((ours, _)) = self.find()? {
             if ours.found.running_hardware.is_some() {
                 self.act(&ours.domain, &Action::Stop)?;
             }
             self.undefine(&ours.domain)?;
         }
+        ports::release(nics)?;
         seed::remove(&profile.state_directory, self.id)
             .map_err(|error| self.failed("remove its seed", &error))?;
         remove_logs(profile, self.id).map_err(|error| self.failed("remove its serial log", &error))

@@ -24,6 +24,7 @@ mod facts;
 mod link;
 mod motion;
 mod plan;
+pub mod ports;
 mod profile;
 mod remedy;
 #[cfg(test)]
@@ -173,6 +174,7 @@ impl Libvirt {
             resets: machine.resets,
             restarting: self.with_restarting(|restarting| restarting.contains(&plan.id)),
             disks: machine.disks.clone(),
+            nics: machine.nics.clone(),
         })
     }
 
@@ -238,7 +240,8 @@ impl Machines for Libvirt {
     async fn remove_machine(&self, id: Id, machine: &Machine) -> Result<(), HostError> {
         let hand = self.hand(id, &machine.name)?;
         let profile = Arc::clone(&self.profile);
-        blocking("remove a machine", move || hand.remove(&profile)).await??;
+        let nics = machine.nics.clone();
+        blocking("remove a machine", move || hand.remove(&profile, &nics)).await??;
         self.with_restarting(|restarting| restarting.remove(&id));
         Ok(())
     }
