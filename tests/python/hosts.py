@@ -1,16 +1,18 @@
 """Hosts on this machine: each a network namespace with a libvirt of its own, as on a machine of its own."""
 
+import contextlib
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import uuid
 from pathlib import Path
 
-from cloud import wait_for
+import kowabunga as sdk
+from cloud import key_in, wait_for
+from roles import Roles
 
 #: Directories that each host's libvirt has for itself.
 OWN = {"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt"}
@@ -29,7 +31,7 @@ class Wire:
     def __init__(self, home: Path):
         self.home = home
         self.name = f"fhw{secrets.token_hex(4)}"
-        self.address = "198.51.100.254"
+        self.address = "198.18.60.254"
 
     def __enter__(self):
         run("ip", "link", "add", self.name, "type", "bridge")
@@ -58,8 +60,8 @@ class Wire:
 class Host:
     """A host: its namespaces, its libvirt, and directories that only it sees."""
 
-    def __init__(self, wire: Wire, name, address, shared: Path):
-        self.wire, self.name, self.address, self.shared = wire, name, address, shared
+    def __init__(self, wire: Wire, name, address, shared: Path, world=None):
+        self.wire, self.name, self.address, self.shared, self.world = wire, name, address, shared, world
         self.home = wire.home / name
         self.space = f"{wire.name}{name}"
         self.uplink = f"{wire.name[:10]}{name[:4]}"
@@ -78,6 +80,10 @@ class Host:
         self.inside("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         for link in "eth0", "lo":
             self.inside("ip", "link", "set", link, "up")
+        if self.world:
+            outside = f"{self.world.name[:10]}{self.name[:4]}"
+            run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth1", "netns", self.space)
+            run("ip", "link", "set", outside, "master", self.world.name, "up")
         try:
             self.keeper = self.keep()
             self.start()
@@ -232,9 +238,9 @@ class Pings:
             [*station, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
-    def stop(self):
-        """Ends it; gives the longest silence in seconds."""
-        time.sleep(1)
+    def stop(self, after=1):
+        """Ends it after some seconds; gives the longest silence in seconds."""
+        time.sleep(after)
         self.process.send_signal(signal.SIGINT)
         output, _ = self.process.communicate()
         times = [float(line[1 : line.index("]")]) for line in output.splitlines() if "bytes from" in line]
@@ -242,10 +248,78 @@ class Pings:
         return max(after - before for before, after in zip(times, times[1:]))
 
 
-def listens(address, port):
-    """Whether somebody listens there."""
-    try:
-        socket.create_connection((address, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+class Cloud:
+    """A controller, and hosts that share no storage. With a world, they have an uplink to it."""
+
+    def __init__(self, home: Path, names, world=False):
+        self.home, self.names, self.world = home, names, world
+        self.hosts, self.agents = {}, []
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with self.stack:
+            self.wire = self.stack.enter_context(Wire(self.home))
+            self.outside = self.stack.enter_context(World()) if self.world else None
+            for number, name in enumerate(self.names, 1):
+                host = Host(self.wire, name, f"198.18.60.{number}", self.home / "pool", self.outside)
+                self.hosts[name] = self.stack.enter_context(host)
+            self.key = self.home / "guest"
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key)
+            bootstrap = {"user": "admin", "pubkey": self.key.with_suffix(".pub").read_text().strip()}
+            self.roles = Roles(self.home, self.wire.address, host_gateways=False, bootstrap=bootstrap)
+            self.stack.callback(self.roles.stop)
+            self.roles.start_controller()
+            self.stack = self.stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def join(self, operator, zone, host):
+        """Registers a host in a zone, and starts its node."""
+        agent = operator.create_agent(agent=sdk.Agent(name=host.name, type="Kaktus")).id
+        operator.set_agent_api_token(agent_id=agent)
+        state = host.home / "state"
+        state.mkdir()
+        configuration = {
+            "agent": agent,
+            "controller": self.roles.url,
+            "key_file": str(self.roles.write(f"{host.name}.key", key_in(self.roles.mails(None)[-1]))),
+            "state": str(state),
+            "address": host.address,
+            "migration_uri": f"qemu+tls://{host.address}/system",
+            "image_directories": [str(self.home)],
+            **({"uplink": "eth1"} if self.outside else {}),
+        }
+        configuration = self.roles.write(f"{host.name}.json", configuration)
+        host.spawn(self.roles.binary, "node", "--config", configuration, log="node.log")
+        self.agents.append(agent)
+        kaktus = operator.create_zone_kaktus(zone_id=zone, kaktus=sdk.Kaktus(name=host.name, agents=[agent])).id
+        wait_for(f"{host.name} is connected", lambda: operator.read_kaktus_caps(kaktus_id=kaktus).memory, 30)
+        return kaktus
+
+    def make_image(self, operator, region):
+        """A tiny image that every host fetches, each for its own part of the pool."""
+        file = self.home / "tiny.qcow2"
+        run(self.roles.binary, "image", "build", "tiny", "--out", file)
+        pool = sdk.StoragePool(name="local", pool=f"dir:{self.home / 'pool'}/freehold", agents=self.agents)
+        pool = operator.create_region_storage_pool(region_id=region, storage_pool=pool).id
+        image = sdk.Template(name="tiny", os="linux", source=f"file://{file}")
+        return operator.create_storage_pool_template(pool_id=pool, template=image).id
+
+
+class World:
+    """What lies outside of the cloud: a bridge that the uplinks of hosts end in, with an address of the outside."""
+
+    def __init__(self):
+        self.name = f"fhx{secrets.token_hex(4)}"
+        self.address = "198.18.61.1"
+
+    def __enter__(self):
+        run("ip", "link", "add", self.name, "type", "bridge")
+        run("ip", "address", "add", f"{self.address}/24", "dev", self.name)
+        run("ip", "link", "set", self.name, "up")
+        return self
+
+    def __exit__(self, *_):
+        run("ip", "link", "delete", self.name)

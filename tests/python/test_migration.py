@@ -1,15 +1,13 @@
 """Machines move between two hosts with real libvirts, and are asked all the while whether they are there."""
 
-import contextlib
 import subprocess
 from types import SimpleNamespace
 
 import kowabunga as sdk
 import pytest
 from client import Client
-from cloud import key_in, wait_for
-from hosts import Host, Pings, Wire, run
-from roles import Roles
+from cloud import wait_for
+from hosts import Cloud, Pings
 
 MIB, GIB = 1 << 20, 1 << 30
 #: How long a guest may take to boot without hardware acceleration, in seconds.
@@ -21,29 +19,21 @@ SILENCE = 2
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
     """A controller, and two hosts that share no storage."""
-    home = tmp_path_factory.mktemp("hosts")
-    with contextlib.ExitStack() as stack:
-        wire = stack.enter_context(Wire(home))
-        hosts = {}
-        for number, name in enumerate(("one", "two"), 1):
-            hosts[name] = stack.enter_context(Host(wire, name, f"198.51.100.{number}", home / "pool"))
-        roles = Roles(home, wire.address, host_gateways=False)
-        stack.callback(roles.stop)
-        yield SimpleNamespace(home=home, wire=wire, roles=roles, hosts=hosts)
+    with Cloud(tmp_path_factory.mktemp("hosts"), ["one", "two"]) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="module")
 def story(cloud):
     """The cloud with a project, and a machine on the first host that answers."""
     roles = cloud.roles
-    roles.start_controller()
-    story = SimpleNamespace(cloud=cloud, operator=Client(roles.url, key=roles.master_key, wait=BOOT), agents={})
+    story = SimpleNamespace(cloud=cloud, operator=Client(roles.url, key=roles.master_key, wait=BOOT))
     story.hasty = Client(roles.url, key=roles.master_key)
     operator = story.operator
     story.region = operator.create_region(region=sdk.Region(name="lab", domain="lab.example.org")).id
     story.zone = operator.create_region_zone(region_id=story.region, zone=sdk.Zone(name="lab-a")).id
-    story.kaktus = {name: join(story, host) for name, host in cloud.hosts.items()}
-    image = make_image(story)
+    story.kaktus = {name: story.cloud.join(operator, story.zone, host) for name, host in cloud.hosts.items()}
+    image = cloud.make_image(operator, story.region)
     network = sdk.VNet(name="private", vlan=0, interface=f"fhm{cloud.wire.name[3:]}", private=True)
     story.bridge = network.interface
     network = operator.create_region_v_net(region_id=story.region, v_net=network).id
@@ -66,40 +56,6 @@ def story(cloud):
     story.station = cloud.hosts["one"].plug(story.bridge, "10.87.60.250/24")
     wait_for("the guest answers", lambda: answers(story) and boots(story) == 1, BOOT)
     return story
-
-
-def join(story, host):
-    """Registers a host, and starts its node."""
-    operator, roles = story.operator, story.cloud.roles
-    agent = operator.create_agent(agent=sdk.Agent(name=host.name, type="Kaktus")).id
-    operator.set_agent_api_token(agent_id=agent)
-    state = host.home / "state"
-    state.mkdir()
-    configuration = {
-        "agent": agent,
-        "controller": roles.url,
-        "key_file": str(roles.write(f"{host.name}.key", key_in(roles.mails(None)[-1]))),
-        "state": str(state),
-        "address": host.address,
-        "migration_uri": f"qemu+tls://{host.address}/system",
-        "image_directories": [str(story.cloud.home)],
-    }
-    host.spawn(roles.binary, "node", "--config", roles.write(f"{host.name}.json", configuration), log="node.log")
-    story.agents[host.name] = agent
-    kaktus = sdk.Kaktus(name=host.name, agents=[agent])
-    kaktus = operator.create_zone_kaktus(zone_id=story.zone, kaktus=kaktus).id
-    wait_for(f"{host.name} is connected", lambda: operator.read_kaktus_caps(kaktus_id=kaktus).memory, 30)
-    return kaktus
-
-
-def make_image(story):
-    """A tiny image that both hosts fetch, each for its own part of the pool."""
-    file = story.cloud.home / "tiny.qcow2"
-    run(story.cloud.roles.binary, "image", "build", "tiny", "--out", file)
-    pool = sdk.StoragePool(name="local", pool=f"dir:{story.cloud.home / 'pool'}/freehold", agents=list(story.agents.values()))
-    pool = story.operator.create_region_storage_pool(region_id=story.region, storage_pool=pool).id
-    image = sdk.Template(name="tiny", os="linux", source=f"file://{file}")
-    return story.operator.create_storage_pool_template(pool_id=pool, template=image).id
 
 
 def create(story, name, image, **more):
