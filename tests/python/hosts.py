@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -275,17 +276,32 @@ class Cloud:
     def __exit__(self, *_):
         self.stack.close()
 
+    def register(self, operator, name, kind, state):
+        """Registers an agent; gives its id, and the start of its node's configuration."""
+        agent = operator.create_agent(agent=sdk.Agent(name=name, type=kind)).id
+        operator.set_agent_api_token(agent_id=agent)
+        state.mkdir()
+        key = self.roles.write(f"{name}.key", key_in(self.roles.mails(None)[-1]))
+        configuration = {"agent": agent, "controller": self.roles.url, "key_file": str(key), "state": str(state)}
+        return agent, configuration
+
+    def join_edge(self, operator, region, host):
+        """Registers an edge of a region on a host; gives what its node is started with."""
+        name = f"edge-{host.name}"
+        # The servers run as a user of their own, who must pass to their files.
+        directory = Path(tempfile.mkdtemp(prefix="freehold-edge-", dir="/var/tmp"))
+        directory.chmod(0o755)
+        self.stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        agent, configuration = self.register(operator, name, "Kiwi", directory / "state")
+        configuration |= {"role": "Kiwi", "address": host.address}
+        configuration["edge"] = {"listen": [host.address], "allow_from": ["198.18.0.0/15"]}
+        operator.create_region_kiwi(region_id=region, kiwi=sdk.Kiwi(name=name, agents=[agent]))
+        return [self.roles.binary, "node", "--config", self.roles.write(f"{name}.json", configuration)]
+
     def join(self, operator, zone, host):
         """Registers a host in a zone, and starts its node."""
-        agent = operator.create_agent(agent=sdk.Agent(name=host.name, type="Kaktus")).id
-        operator.set_agent_api_token(agent_id=agent)
-        state = host.home / "state"
-        state.mkdir()
-        configuration = {
-            "agent": agent,
-            "controller": self.roles.url,
-            "key_file": str(self.roles.write(f"{host.name}.key", key_in(self.roles.mails(None)[-1]))),
-            "state": str(state),
+        agent, configuration = self.register(operator, host.name, "Kaktus", host.home / "state")
+        configuration |= {
             "address": host.address,
             "migration_uri": f"qemu+tls://{host.address}/system",
             "image_directories": [str(self.home)],

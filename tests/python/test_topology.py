@@ -280,6 +280,39 @@ def private_subnet(story, project):
     return told.private_subnets[0].value
 
 
+def test_names_resolve_at_both_edges_also_after_one_was_away(story):
+    operator, hosts = story.operator, [story.cloud.hosts[name] for name in ("one", "two")]
+    edges = [story.cloud.join_edge(operator, story.region, host) for host in hosts]
+    running = [host.spawn(*command, log="edge.log") for host, command in zip(hosts, edges, strict=True)]
+
+    def asked(host, name):
+        command = ["dig", "+short", "+time=1", "+tries=1", f"@{host.address}", f"{name}.red.example.org"]
+        told = subprocess.run(command, capture_output=True, text=True).stdout
+        return " ".join(line for line in told.splitlines() if not line.startswith(";"))
+
+    for host in hosts:
+        for name in "red-1", "red-2":
+            address = story.guests[name].address
+            wait_for(f"{host.name} knows {name}", lambda: asked(host, name) == address, 60)
+    # One is away while names come, change and go; the other is not kept from them.
+    running[1].kill()
+    running[1].wait()
+    hosts[1].kill("pdns")
+    made = {}
+    for name in "www", "old":
+        record = sdk.DnsRecord(name=name, addresses=["10.87.70.200"])
+        made[name] = operator.create_project_dns_record(project_id=story.projects["red"], dns_record=record).id
+    wait_for("the other knows", lambda: asked(hosts[0], "old") == "10.87.70.200")
+    change = sdk.DnsRecordUpdate(addresses=["10.87.70.201"])
+    operator.update_dns_record(record_id=made["www"], dns_record_update=change)
+    story.hasty.delete_dns_record(record_id=made["old"])
+    wait_for("the other follows", lambda: asked(hosts[0], "www") == "10.87.70.201" and not asked(hosts[0], "old"))
+    assert asked(hosts[1], "www") == ""
+    hosts[1].spawn(*edges[1], log="edge.log")
+    wait_for("it knows all of it", lambda: asked(hosts[1], "www") == "10.87.70.201" and not asked(hosts[1], "old"), 60)
+    assert asked(hosts[1], "red-1") == story.guests["red-1"].address
+
+
 def test_an_address_moves_when_its_host_dies(story):
     """The last test, since the host stays dead: one that no guest is on."""
     host = story.cloud.hosts["three"]
