@@ -154,7 +154,8 @@ pub fn assemble(inputs: Vec<Input>, options: Options<'_>) -> Loaded {
     secrets.into_iter().for_each(|node| merge::merge(&mut root, node));
     merge::machines(&mut root, &mut faults);
     let shape = shape::platform();
-    let (value, found) = Reader::new(&root, &shape, &sources).read();
+    let (value, found, hidden) = Reader::new(&root, &shape, &sources).read();
+    sources.hide(hidden);
     // What cannot be parsed leaves holes, of which it makes no sense to complain.
     let is_readable = faults.is_empty();
     faults.extend(found.into_iter().filter(|fault| is_readable || !fault.is_absence));

@@ -35,8 +35,7 @@ pub(crate) fn documents(file: usize, text: &str, budget: &mut usize, faults: &mu
                     line: marker.line(),
                     column: marker.col() + 1,
                 };
-                Err(Fault::at(origin, format!("this is not YAML: {}", error.info()))
-                    .hint("check the indentation and quotes here and on the line above"))
+                Err(not_yaml(origin, error.info()))
             }
         };
         if let Err(fault) = step {
@@ -225,6 +224,15 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+fn not_yaml(origin: Origin, reason: &str) -> Fault {
+    // The parser looks ahead, and may give up before the limit here is reached.
+    if reason.contains("recursion limit") {
+        return Fault::at(origin, "values are nested too deep");
+    }
+    Fault::at(origin, format!("this is not YAML: {reason}"))
+        .hint("check the indentation and quotes here and on the line above")
 }
 
 fn no_tags(origin: Origin) -> Fault {

@@ -244,7 +244,7 @@ impl Shape {
                 None => "text".to_owned(),
             },
             Self::Integer { least, most } if *most == i64::MAX || *least == i64::MIN => "number".to_owned(),
-            Self::Integer { least, most } => format!("number, {least} to {most}"),
+            Self::Integer { least, most } => format!("number from {least} to {most}"),
             Self::Number { .. } => "number".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(choice) => {
@@ -253,6 +253,17 @@ impl Shape {
             }
             Self::Secret => "secret".to_owned(),
             Self::Overlay => "part of a platform".to_owned(),
+        }
+    }
+
+    /// What it is, for the middle of a sentence.
+    pub(crate) fn with_article(&self) -> String {
+        let noun = self.noun();
+        match self {
+            Self::Boolean => noun,
+            Self::Choice(_) => format!("one of {noun}"),
+            _ if noun.starts_with(['a', 'e', 'i', 'o']) => format!("an {noun}"),
+            _ => format!("a {noun}"),
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Origin {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     inputs: Vec<Input>,
-    /// Places of values that must not be seen, in order.
+    /// Places of values that must not be seen.
     hidden: Vec<Origin>,
 }
 
@@ -51,9 +51,8 @@ impl Sources {
     }
 
     /// Hides values in all lines that are told from now on.
-    pub(crate) fn hide(&mut self, mut places: Vec<Origin>) {
-        places.sort();
-        self.hidden = places;
+    pub(crate) fn hide(&mut self, places: Vec<Origin>) {
+        self.hidden.extend(places);
     }
 
     /// The files in the order in which they were merged.

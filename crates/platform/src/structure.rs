@@ -19,18 +19,21 @@ pub(crate) struct Reader<'a> {
     /// Whether what is required may be missing, and what is referred to as well: a part of a platform.
     is_partial: bool,
     faults: Vec<Fault>,
+    /// Places of values that may be secrets.
+    hidden: Vec<Origin>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of a whole platform.
     pub(crate) fn new(root: &'a Node, shape: &'a Shape, sources: &'a Sources) -> Self {
-        Self { root, shape, sources, is_partial: false, faults: Vec::new() }
+        Self { root, shape, sources, is_partial: false, faults: Vec::new(), hidden: Vec::new() }
     }
 
-    /// What the types read, without what is wrong; nothing when what is wrong is required.
-    pub(crate) fn read(mut self) -> (Option<Value>, Vec<Fault>) {
+    /// What the types read, without what is wrong (nothing when what is wrong is required); the faults; and places of
+    /// values that may be secrets.
+    pub(crate) fn read(mut self) -> (Option<Value>, Vec<Fault>, Vec<Origin>) {
         let value = self.value(self.root, self.shape, &Path::default(), self.root.origin);
-        (value, self.faults)
+        (value, self.faults, self.hidden)
     }
 
     fn value(&mut self, node: &Node, shape: &Shape, path: &Path, key: Origin) -> Option<Value> {
@@ -48,9 +51,11 @@ impl<'a> Reader<'a> {
                     sources: self.sources,
                     is_partial: true,
                     faults: Vec::new(),
+                    hidden: Vec::new(),
                 };
                 let value = partial.value(node, self.shape, path, key);
                 self.faults.append(&mut partial.faults);
+                self.hidden.append(&mut partial.hidden);
                 value
             }
             (Shape::Secret, Data::Map(_)) => self.named_secret(node, path),
@@ -112,6 +117,10 @@ impl<'a> Reader<'a> {
                     None => format!("a platform has no key `{name}`"),
                 };
                 self.faults.push(Fault::at(entry.key, message).label("unknown key").maybe_hint(hint));
+                // A misspelt key may be that of a secret.
+                if record.fields.values().any(|field| matches!(*field.shape, Shape::Secret)) {
+                    self.hidden.push(entry.node.origin);
+                }
                 continue;
             };
             if matches!(entry.node.data, Data::Null) {
@@ -121,7 +130,13 @@ impl<'a> Reader<'a> {
                 Some(read) => {
                     value.insert(name.clone(), read);
                 }
-                None => is_whole &= !field.is_required,
+                None if field.is_required => match stand_in(&field.shape) {
+                    Some(stand_in) => {
+                        value.insert(name.clone(), stand_in.into());
+                    }
+                    None => is_whole = false,
+                },
+                None => {}
             }
         }
         if self.is_partial {
@@ -134,11 +149,8 @@ impl<'a> Reader<'a> {
                 let whole = path.0.last().map_or_else(|| "the platform".to_owned(), |_| format!("`{path}`"));
                 let origin = map.get(name).map_or(key, |entry| entry.key);
                 let about = field.about.trim_end_matches('.');
-                self.faults.push(Fault::at(origin, format!("{whole} needs a `{name}`")).hint(format!(
-                    "`{name}` is a {}: {}",
-                    field.shape.noun(),
-                    lower(about)
-                )));
+                let hint = format!("`{name}` is {}: {}", field.shape.with_article(), lower(about));
+                self.faults.push(Fault::at(origin, format!("{whole} lacks `{name}`")).hint(hint).absence());
             }
         }
         is_whole.then_some(Value::Object(value))
@@ -264,23 +276,30 @@ impl<'a> Reader<'a> {
     }
 
     fn mismatch(&mut self, node: &Node, shape: &Shape) -> Option<Value> {
-        let expected = shape.noun();
+        let expected = shape.with_article();
         let (found, hint) = match &node.data {
             Data::Null => ("nothing", None),
             Data::List(_) => ("a list", None),
             Data::Map(_) => ("a mapping", None),
             Data::Scalar(scalar) => ("a text", scalar_hint(scalar, shape)),
         };
-        let hint = hint.or_else(|| {
-            matches!(shape, Shape::List { .. })
-                .then(|| "put each value on a line of its own after `- `".to_owned())
-        });
-        self.faults.push(
-            Fault::at(node.origin, format!("expected a {expected}, found {found}"))
-                .label(format!("not a {expected}"))
-                .maybe_hint(hint),
-        );
+        let is_list = matches!(shape, Shape::List { .. });
+        let hint = hint.or_else(|| is_list.then(|| "put values into brackets: [one, two]".to_owned()));
+        let fault = Fault::at(node.origin, format!("expected {expected}, found {found}"));
+        self.faults.push(fault.maybe_hint(hint));
         None
+    }
+}
+
+/// What stands in for a wrong value, so that what does not depend on it is checked all the same.
+fn stand_in(shape: &Shape) -> Option<&'static str> {
+    match shape {
+        Shape::Text(text)
+            if text.refers.is_empty() && text.form.as_ref().is_some_and(|(form, _)| form == "name") =>
+        {
+            Some("unnamed")
+        }
+        _ => None,
     }
 }
 

@@ -59,6 +59,7 @@ fn of_interface(
         return (!knows).then(|| {
             Fault::value(path.clone(), format!("it is not known which network {ip} is in"))
                 .hint(format!("say `network: NAME` for the interface, or give a prefix length: {ip}/24"))
+                .absence()
         });
     };
     if !network.cidr.contains(ip) && prefix.is_some() {

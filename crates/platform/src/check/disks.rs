@@ -117,9 +117,8 @@ fn keys(path: &Path, name: &Name, disk: &Disk, machine: &Machine) -> Vec<Fault> 
             "mount" => "say where it is mounted: `mount: /srv/data`",
             _ => "name the group: `volume_group: cinder-volumes`",
         };
-        faults.push(
-            Fault::key(path.clone(), format!("the disk `{name}` needs a `{key}`")).hint(hint).absence(),
-        );
+        faults
+            .push(Fault::key(path.clone(), format!("the disk `{name}` lacks `{key}`")).hint(hint).absence());
     }
     faults
 }

@@ -48,7 +48,13 @@ fn walk(node: &Node, shape: &Shape, path: &Path, sources: &Sources, faults: &mut
 /// the wrong place.
 pub(crate) fn hidden(node: &Node, places: &mut Vec<Origin>) {
     match &node.data {
-        Data::Null | Data::Scalar(_) => {}
+        Data::Null => {}
+        Data::Scalar(scalar) => {
+            // A private key in the place of a public one.
+            if scalar.text.contains("PRIVATE KEY") || scalar.text.contains("AGE-SECRET-KEY") {
+                places.push(node.origin);
+            }
+        }
         Data::List(items) => items.iter().for_each(|item| hidden(item, places)),
         Data::Map(map) => {
             for (name, entry) in map {

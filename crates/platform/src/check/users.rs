@@ -7,7 +7,7 @@ use freehold_types::Secret;
 use super::Context;
 use crate::fault::Fault;
 use crate::path::{Path, path_to};
-use crate::words::SecretText;
+use crate::words::{SecretText, SshKey};
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -26,6 +26,19 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
             faults.push(
                 Fault::value(at.then("uid"), format!("`{first}` and `{name}` have the same number: {uid}"))
                     .also(path_to!["users", first, "uid"], "the other one"),
+            );
+        }
+        // The examples' key, whose private half nobody has.
+        let is_placeholder =
+            |key: &SshKey| key.as_str().contains(" AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAA");
+        if let Some(index) = user.keys.iter().position(is_placeholder) {
+            faults.push(
+                Fault::value(
+                    at.then("keys").then(index),
+                    "this key only holds the place of yours: nobody can log in with it",
+                )
+                .hint("put your own public key here, such as that of ~/.ssh/id_ed25519.pub")
+                .warning(),
             );
         }
         if user.keys.is_empty() && user.password_hash.is_none() && !user.locked {
