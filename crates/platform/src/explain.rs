@@ -74,7 +74,7 @@ pub fn explain(loaded: &Loaded, key: &str) -> Result<Explanation, String> {
                 let field =
                     record.fields.get(&step).ok_or_else(|| unknown(&path, &step, record.fields.keys()))?;
                 about.clone_from(&field.about);
-                default = field.default.as_ref().filter(|value| !is_whole(value)).map(|value| plain(value));
+                default = field.default.as_ref().filter(|value| !is_whole(value)).map(plain);
                 at = &field.shape;
             }
             Shape::Table { value, .. } => {

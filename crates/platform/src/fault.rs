@@ -3,7 +3,7 @@
 //! Promises: a report has the file, line and column, the offending text underlined, and a hint where there is one
 //! to give. Nothing from a secrets file is ever printed but keys' paths.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -204,7 +204,8 @@ impl Faults {
             text.push_str("\n\n");
         }
         if self.found.len() > MOST {
-            text.push_str(&format!("and {} more\n\n", self.found.len() - MOST));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "and {} more\n\n", self.found.len() - MOST);
         }
         text
     }

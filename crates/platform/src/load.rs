@@ -132,7 +132,7 @@ fn input(path: &FilePath, decrypt: Decrypt<'_>) -> Result<Input, String> {
     let is_encrypted = text.lines().any(|line| line.starts_with("sops:"));
     let file_name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let stem = file_name.trim_end_matches(".yaml").trim_end_matches(".yml");
-    let is_secret = stem == "secrets" || stem.ends_with(".secrets") || stem.ends_with(".sops");
+    let is_secret = matches!(stem.rsplit('.').next(), Some("secrets" | "sops"));
     let text = if is_encrypted {
         decrypt(path, &text).map_err(|reason| format!("{name} cannot be decrypted: {reason}"))?
     } else {
@@ -151,7 +151,9 @@ pub fn assemble(inputs: Vec<Input>, options: Options<'_>) -> Loaded {
     // Profiles that are not chosen are checked, too, so that they do not rot.
     choose(&mut root, options.profiles, &mut faults);
     let secrets = secrets(&sources, options.variables, &mut faults);
-    secrets.into_iter().for_each(|node| merge::merge(&mut root, node));
+    for node in secrets {
+        merge::merge(&mut root, node);
+    }
     merge::machines(&mut root, &mut faults);
     let shape = shape::platform();
     let (value, found, hidden) = Reader::new(&root, &shape, &sources).read();
@@ -231,7 +233,9 @@ fn documents(
             false
         }
     });
-    nodes.iter_mut().for_each(|node| expand::tree(node, variables, faults));
+    for node in &mut nodes {
+        expand::tree(node, variables, faults);
+    }
     nodes
 }
 

@@ -126,7 +126,9 @@ fn in_order(listed: &[String], groups: &BTreeMap<String, Entry>) -> Vec<String> 
         found.push(name.to_owned());
     }
     let mut found = Vec::new();
-    listed.iter().for_each(|name| collect(name, groups, &mut Vec::new(), &mut found));
+    for name in listed {
+        collect(name, groups, &mut Vec::new(), &mut found);
+    }
     found
 }
 

@@ -35,11 +35,11 @@ pub(crate) fn documents(file: usize, text: &str, budget: &mut usize, faults: &mu
                     line: marker.line(),
                     column: marker.col() + 1,
                 };
-                Err(not_yaml(origin, error.info()))
+                stop(not_yaml(origin, error.info()))
             }
         };
         if let Err(fault) = step {
-            builder.faults.push(fault);
+            builder.faults.push(*fault);
             break;
         }
     }
@@ -67,6 +67,13 @@ struct Key {
     origin: Origin,
 }
 
+/// Nothing, or why reading ends here.
+type Step = Result<(), Box<Fault>>;
+
+fn stop(fault: Fault) -> Step {
+    Err(Box::new(fault))
+}
+
 struct Builder<'a> {
     file: usize,
     budget: &'a mut usize,
@@ -88,7 +95,7 @@ impl Builder<'_> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Step {
         let origin = self.origin(span);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -125,13 +132,13 @@ impl Builder<'_> {
         }
     }
 
-    fn spend(&mut self, values: usize, origin: Origin) -> Result<(), Fault> {
+    fn spend(&mut self, values: usize, origin: Origin) -> Step {
         *self.budget = self.budget.checked_sub(values).ok_or_else(|| {
-            Fault::at(
+            let fault = Fault::at(
                 origin,
                 format!("there are more than {MOST_NODES} values, counting what aliases repeat"),
-            )
-            .hint("say what machines have in common once, in `defaults` or in a group")
+            );
+            Box::new(fault.hint("say what machines have in common once, in `defaults` or in a group"))
         })?;
         Ok(())
     }
@@ -140,13 +147,15 @@ impl Builder<'_> {
         matches!(self.open.last(), Some(Open { kind: OpenKind::Map(_, None), .. }))
     }
 
-    fn key(&mut self, text: Cow<'_, str>, style: ScalarStyle, origin: Origin) -> Result<(), Fault> {
+    fn key(&mut self, text: Cow<'_, str>, style: ScalarStyle, origin: Origin) -> Step {
         if style == ScalarStyle::Plain && text == "<<" {
-            return Err(Fault::at(origin, "merge keys (`<<`) are not supported")
-                .hint("say what machines have in common in `defaults` or in a group"));
+            return stop(
+                Fault::at(origin, "merge keys (`<<`) are not supported")
+                    .hint("say what machines have in common in `defaults` or in a group"),
+            );
         }
         if text.chars().count() > LONGEST_KEY {
-            return Err(Fault::at(origin, format!("this key has more than {LONGEST_KEY} characters")));
+            return stop(Fault::at(origin, format!("this key has more than {LONGEST_KEY} characters")));
         }
         if let Some(Open { kind: OpenKind::Map(_, key), .. }) = self.open.last_mut() {
             *key = Some(Key { text: text.into_owned(), origin });
@@ -154,13 +163,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, origin: Origin, anchor: usize, tagged: bool, kind: OpenKind) -> Result<(), Fault> {
+    fn begin(&mut self, origin: Origin, anchor: usize, tagged: bool, kind: OpenKind) -> Step {
         self.spend(1, origin)?;
         if self.expects_key() {
-            return Err(Fault::at(origin, "a key must be a text"));
+            return stop(Fault::at(origin, "a key must be a text"));
         }
         if self.open.len() >= DEEPEST {
-            return Err(Fault::at(origin, format!("values are nested more than {DEEPEST} deep")));
+            return stop(Fault::at(origin, format!("values are nested more than {DEEPEST} deep")));
         }
         if tagged {
             self.faults.push(no_tags(origin));
@@ -169,7 +178,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn end(&mut self, origin: Origin) -> Result<(), Fault> {
+    fn end(&mut self, origin: Origin) -> Step {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let data = match open.kind {
             OpenKind::List(items) => Data::List(items),
@@ -181,25 +190,25 @@ impl Builder<'_> {
         self.finish(node, open.anchor, size)
     }
 
-    fn alias(&mut self, anchor: usize, origin: Origin) -> Result<(), Fault> {
+    fn alias(&mut self, anchor: usize, origin: Origin) -> Step {
         if self.expects_key() {
-            return Err(Fault::at(origin, "a key must be a text, not an alias"));
+            return stop(Fault::at(origin, "a key must be a text, not an alias"));
         }
         let size = self.anchors.get(&anchor).map(|(_, size)| *size);
         let Some(size) = size else {
-            return Err(Fault::at(origin, "this alias stands within the value that it stands for"));
+            return stop(Fault::at(origin, "this alias stands within the value that it stands for"));
         };
         self.spend(size, origin)?;
         let Some((node, _)) = self.anchors.get(&anchor) else { return Ok(()) };
         let node = node.clone();
         if self.open.len() + depth(&node) > DEEPEST {
-            return Err(Fault::at(origin, format!("values are nested more than {DEEPEST} deep")));
+            return stop(Fault::at(origin, format!("values are nested more than {DEEPEST} deep")));
         }
         self.finish(node, 0, 0)
     }
 
     /// Puts a finished value where it belongs.
-    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Fault> {
+    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Step {
         if anchor > 0 {
             // It is kept twice from now on.
             self.spend(size, node.origin)?;

@@ -127,13 +127,8 @@ impl Compiler {
         if let Some(choice) = choice(schema) {
             return Arc::new(Shape::Choice(choice));
         }
-        let kind = match &schema["type"] {
-            Value::String(kind) => kind.as_str(),
-            Value::Array(kinds) => {
-                kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("")
-            }
-            _ => "",
-        };
+        let mut kinds = schema["type"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let kind = schema["type"].as_str().or_else(|| kinds.find(|kind| *kind != "null")).unwrap_or("");
         Arc::new(match kind {
             "object" => return self.object(schema),
             "array" => Shape::List {
@@ -219,9 +214,9 @@ fn choice(schema: &Value) -> Option<Choice> {
         }
         _ => {}
     };
-    match &schema["oneOf"] {
-        Value::Array(alternatives) => alternatives.iter().for_each(|one| collect(one, about(one))),
-        _ => collect(schema, String::new()),
+    match schema["oneOf"].as_array() {
+        Some(alternatives) => alternatives.iter().for_each(|one| collect(one, about(one))),
+        None => collect(schema, String::new()),
     }
     if values.is_empty() {
         return None;
@@ -259,11 +254,14 @@ impl Shape {
     /// What it is, for the middle of a sentence.
     pub(crate) fn with_article(&self) -> String {
         let noun = self.noun();
-        match self {
-            Self::Boolean => noun,
-            Self::Choice(_) => format!("one of {noun}"),
-            _ if noun.starts_with(['a', 'e', 'i', 'o']) => format!("an {noun}"),
-            _ => format!("a {noun}"),
+        if matches!(self, Self::Boolean) {
+            noun
+        } else if matches!(self, Self::Choice(_)) {
+            format!("one of {noun}")
+        } else if noun.starts_with(['a', 'e', 'i', 'o']) {
+            format!("an {noun}")
+        } else {
+            format!("a {noun}")
         }
     }
 

@@ -160,10 +160,12 @@ impl<'a> Reader<'a> {
         let mut read = Map::new();
         for (name, entry) in map {
             let scalar = Scalar { text: name.clone(), is_plain: true, is_expanded: false };
-            let is_key = match key {
-                Shape::Text(text) => self.text(entry.key, &scalar, text).is_some(),
-                Shape::Choice(choice) => self.choice(entry.key, &scalar, choice).is_some(),
-                _ => true,
+            let is_key = if let Shape::Text(text) = key {
+                self.text(entry.key, &scalar, text).is_some()
+            } else if let Shape::Choice(choice) = key {
+                self.choice(entry.key, &scalar, choice).is_some()
+            } else {
+                true
             };
             let below = self.value(&entry.node, value, &path.then(name), entry.key);
             if let (true, Some(below)) = (is_key, below) {
@@ -293,27 +295,22 @@ impl<'a> Reader<'a> {
 
 /// What stands in for a wrong value, so that what does not depend on it is checked all the same.
 fn stand_in(shape: &Shape) -> Option<&'static str> {
-    match shape {
-        Shape::Text(text)
-            if text.refers.is_empty() && text.form.as_ref().is_some_and(|(form, _)| form == "name") =>
-        {
-            Some("unnamed")
-        }
-        _ => None,
-    }
+    let Shape::Text(text) = shape else { return None };
+    let is_name = text.form.as_ref().is_some_and(|(form, _)| form == "name");
+    (is_name && text.refers.is_empty()).then_some("unnamed")
 }
 
 fn scalar_hint(scalar: &Scalar, shape: &Shape) -> Option<String> {
     let is_number = scalar.text.parse::<f64>().is_ok();
-    match shape {
-        Shape::Integer { .. } | Shape::Number { .. } if is_number && !scalar.is_plain => {
-            Some("write the number without quotes".to_owned())
-        }
-        Shape::Boolean => match scalar.text.to_lowercase().as_str() {
-            "yes" | "on" | "true" | "y" => Some("write `true`".to_owned()),
-            "no" | "off" | "false" | "n" => Some("write `false`".to_owned()),
-            _ => None,
-        },
+    if matches!(shape, Shape::Integer { .. } | Shape::Number { .. }) && is_number && !scalar.is_plain {
+        return Some("write the number without quotes".to_owned());
+    }
+    if !matches!(shape, Shape::Boolean) {
+        return None;
+    }
+    match scalar.text.to_lowercase().as_str() {
+        "yes" | "on" | "true" | "y" => Some("write `true`".to_owned()),
+        "no" | "off" | "false" | "n" => Some("write `false`".to_owned()),
         _ => None,
     }
 }

@@ -62,12 +62,9 @@ fn twice<'a>(
     disk: &'a Name,
     what: &str,
 ) -> Option<Fault> {
-    let (first, other) = match seen.get(&key) {
-        Some(found) => found,
-        None => {
-            seen.insert(key, (path.clone(), disk));
-            return None;
-        }
+    let Some((first, other)) = seen.get(&key) else {
+        seen.insert(key, (path.clone(), disk));
+        return None;
     };
     Some(
         Fault::value(path.clone(), format!("`{disk}` and `{other}` are {what}"))

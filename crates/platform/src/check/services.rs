@@ -115,7 +115,7 @@ fn balancer(context: &Context<'_>) -> Vec<Fault> {
     let runs: Vec<&str> = context.with(Role::Haproxy).into_iter().map(|(name, _)| name.as_str()).collect();
     for (name, frontend) in &context.platform.services.haproxy.frontends {
         let at = path_to!["services", "haproxy", "frontends", name];
-        let vip = frontend.vip.as_ref().map(|vip| vip.as_str());
+        let vip = frontend.vip.as_ref().map(crate::words::VipName::as_str);
         if let Some(first) = seen.insert((vip, frontend.port.0), name) {
             faults.push(
                 Fault::value(

@@ -100,6 +100,6 @@ impl Machine {
         let with_address =
             || self.interfaces.values().find(|one| one.network.is_some() && !one.addresses.is_empty());
         let interface = self.default_interface().map(|(_, interface)| interface).or_else(with_address)?;
-        interface.network.as_ref().map(|network| network.as_str())
+        interface.network.as_ref().map(crate::words::NetworkName::as_str)
     }
 }

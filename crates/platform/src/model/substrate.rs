@@ -12,7 +12,7 @@ pub struct Substrate {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: SubstrateKind,
-    /// Where it is reached, such as qemu:///system; the substrate's own default without one.
+    /// Where it is reached, such as `qemu:///system`; the substrate's own default without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub uri: Option<String>,

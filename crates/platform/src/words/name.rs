@@ -19,7 +19,7 @@ fn plain(text: &str, what: &str, extra: &str) -> Result<(), String> {
     if fits {
         return Ok(());
     }
-    let also: String = extra.chars().map(|c| format!(", `{c}`")).collect();
+    let also = extra.chars().fold(String::new(), |also, c| also + ", `" + c.to_string().as_str() + "`");
     Err(format!(
         "`{text}` cannot be {what}: use at most {LONGEST} lower-case letters, digits and `-`{also}, first and last a letter or digit"
     ))
