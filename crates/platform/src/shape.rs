@@ -235,7 +235,7 @@ impl Shape {
             Self::List { item, .. } => format!("list of {}", item.plural()),
             Self::Text(text) => match &text.form {
                 _ if !text.refers.is_empty() => format!("name in {}", ticked(&text.refers)),
-                Some((form, _)) => form.replace('-', " "),
+                Some((form, _)) => form_noun(form).0,
                 None => "text".to_owned(),
             },
             Self::Integer { least, most } if *most == i64::MAX || *least == i64::MIN => "number".to_owned(),
@@ -271,9 +271,7 @@ impl Shape {
             Self::List { .. } => "lists".to_owned(),
             Self::Text(text) => match &text.form {
                 _ if !text.refers.is_empty() => format!("names in {}", ticked(&text.refers)),
-                Some((form, _)) if form == "address" || form == "interface-address" => "addresses".to_owned(),
-                Some((form, _)) if form == "ports" => "ports".to_owned(),
-                Some((form, _)) => format!("{}s", form.replace('-', " ")),
+                Some((form, _)) => form_noun(form).1,
                 None => "texts".to_owned(),
             },
             Self::Integer { .. } | Self::Number { .. } => "numbers".to_owned(),
@@ -283,6 +281,27 @@ impl Shape {
             Self::Overlay => "parts of a platform".to_owned(),
         }
     }
+}
+
+/// What a form of texts is called, one and many.
+fn form_noun(form: &str) -> (String, String) {
+    let (one, many) = match form {
+        "age-key" => ("public key of age", "public keys of age"),
+        "address" | "interface-address" => ("address", "addresses"),
+        "cidr" => ("network such as 10.0.0.0/24", "networks such as 10.0.0.0/24"),
+        "disk-id" => ("name in /dev/disk/by-id", "names in /dev/disk/by-id"),
+        "domain" => ("domain name", "domain names"),
+        "http-url" => ("URL", "URLs"),
+        "kafka-id" => ("text of 22 characters", "texts of 22 characters"),
+        "link-name" => ("name of an interface", "names of interfaces"),
+        "mac" => ("hardware address", "hardware addresses"),
+        "ports" => ("port or range of ports", "ports and ranges of ports"),
+        "ssh-key" => ("public key of SSH", "public keys of SSH"),
+        "system-name" => ("name of an account", "names of accounts"),
+        "uuid" => ("UUID in lower case", "UUIDs in lower case"),
+        other => return (other.to_owned(), format!("{other}s")),
+    };
+    (one.to_owned(), many.to_owned())
 }
 
 fn ticked(words: &[String]) -> String {

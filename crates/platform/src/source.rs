@@ -81,9 +81,18 @@ impl Sources {
         let last = byte_of(text, origin.end).saturating_sub(begin).clamp(first, line.len());
         let last = first + line.get(first..last)?.trim_end().len();
         let mut shown = line.to_owned();
-        for place in self.hidden.iter().filter(|place| place.file == origin.file) {
+        let first_character = origin.start.saturating_sub(origin.column.saturating_sub(1));
+        let last_character = first_character + line.chars().count();
+        let on_line = |place: &&Origin| {
+            place.file == origin.file && place.start <= last_character && place.end >= first_character
+        };
+        for place in self.hidden.iter().filter(on_line) {
             let from = byte_of(text, place.start).saturating_sub(begin).min(line.len());
             let to = byte_of(text, place.end).saturating_sub(begin).min(line.len());
+            if line.get(from..to).is_none_or(|part| part.trim().is_empty()) {
+                // A text of several lines ends in the indentation of the next key.
+                continue;
+            }
             // A star is as long as one byte, so that places stay where they are.
             shown.replace_range(from..to, &"*".repeat(to - from));
         }

@@ -8,6 +8,7 @@ mod interfaces;
 mod kubernetes;
 mod networks;
 mod ports;
+mod reach;
 mod roles;
 mod secrets;
 mod services;
@@ -46,6 +47,7 @@ pub(crate) fn platform(platform: &Platform) -> Vec<Fault> {
         addresses::check,
         interfaces::check,
         identity::check,
+        reach::check,
         disks::check,
         roles::check,
         ceph::check,

@@ -71,6 +71,9 @@ pub(crate) fn hidden(node: &Node, places: &mut Vec<Origin>) {
 pub(crate) fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     let parts = ["pass", "token", "credential", "private"];
+    if key.contains("public") {
+        return false;
+    }
     key.ends_with("key")
         || (key.contains("secret") && key != "secret")
         || parts.iter().any(|part| key.contains(part))
@@ -111,6 +114,11 @@ mod tests {
         for name in found {
             assert!(is_secret(&name), "{name}");
         }
-        assert!(!is_secret("keys") && !is_secret("key_file") && !is_secret("host_keys"));
+        assert!(
+            !is_secret("keys")
+                && !is_secret("public_key")
+                && !is_secret("key_file")
+                && !is_secret("host_keys")
+        );
     }
 }

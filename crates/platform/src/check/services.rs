@@ -210,6 +210,17 @@ fn databases(context: &Context<'_>) -> Vec<Fault> {
 fn cloud(context: &Context<'_>) -> Vec<Fault> {
     let Some(freehold) = &context.platform.services.freehold else { return Vec::new() };
     let mut faults = Vec::new();
+    let both = context
+        .machines
+        .iter()
+        .filter(|(_, _, roles)| roles.contains(&Role::Hypervisor) && roles.contains(&Role::Edge));
+    faults.extend(both.map(|(name, _, _)| {
+        Fault::key(
+            path_to!["machines", name],
+            format!("`{name}` has the roles `hypervisor` and `edge`; a node is one of them"),
+        )
+        .hint("give one of the two to another machine")
+    }));
     for role in [Role::Hypervisor, Role::Edge] {
         for (name, machine) in context.with(role) {
             let missing = [
@@ -230,6 +241,7 @@ fn cloud(context: &Context<'_>) -> Vec<Fault> {
                 .node
                 .uplink
                 .as_ref()
+                .filter(|_| role == Role::Hypervisor)
                 .filter(|uplink| !machine.interfaces.contains_key(uplink.as_str()))
             {
                 faults.push(

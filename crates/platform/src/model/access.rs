@@ -47,7 +47,7 @@ pub struct Secrets {
     /// What the provider is asked for: the variable, the file, the entry of the keyring, or the path of the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
-    pub key: Option<String>,
+    pub source: Option<String>,
     /// Public age keys of those who may open the secrets files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<AgeKey>,

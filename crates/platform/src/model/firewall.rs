@@ -11,6 +11,8 @@ use crate::words::{Address, Cidr, LinkName, NetworkName, Ports};
 pub struct Firewall {
     /// Whether there is one.
     pub enabled: bool,
+    /// Whether SSH is let in from everywhere. Without it, `open` must name its port.
+    pub ssh: bool,
     /// Ports that are open.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Open>,
@@ -35,6 +37,7 @@ impl Default for Firewall {
     fn default() -> Self {
         Self {
             enabled: true,
+            ssh: true,
             open: Vec::new(),
             trusted: Vec::new(),
             dnat: Vec::new(),

@@ -28,7 +28,7 @@ pub use access::{NamedSecret, Provider, SecretKind, Secrets, User};
 pub use ceph::{
     Application, Caps, Ceph, CephClient, Dashboard, FailureDomain, Filesystem, OsdDefaults, Pool,
 };
-pub use cloud::{Controller, Freehold, Mail, NodeRole};
+pub use cloud::{Acceleration, Bootstrap, Controller, Freehold, Mail, MailSecurity, NodeRole};
 pub use data::{MariaDb, MariaDbUser, PostgreSql, PostgreSqlUser};
 pub use firewall::{Dnat, Firewall, Forward, Open, Protocol};
 pub use interface::{Bond, BondMode, Interface, InterfaceKind, Route};

@@ -154,6 +154,13 @@ reference!(
     CephFilesystemName, "The name of a file system of Ceph", "services.ceph.filesystems"
 );
 
+impl SystemName {
+    /// A name that stands in this source.
+    pub(crate) fn literal(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 fn system_name(text: &str) -> Result<(), String> {
     let first = |c: char| c.is_ascii_lowercase() || c == '_';
     let inner = |c: char| first(c) || c.is_ascii_digit() || c == '-' || c == '.';

@@ -40,7 +40,7 @@ fn told(key: &str) -> String {
 #[test]
 fn values_tell_their_history() {
     insta::assert_snapshot!(told("domain"), @r"
-    domain: domain
+    domain: domain name
       Domain of the machines: a machine's full name is `MACHINE.DOMAIN`.
       default: home.internal
 

@@ -200,3 +200,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn stars_cover_secrets_wherever_they_stand() {
+    let text = "
+name: test
+machines: { a: { ssh: { host: a } } }
+users:
+  # Ünïcödé before and between.
+  alice: { full_name: Éloïse Ñandú, password_hash: hunter2, bogus: 1, pasword: hunter2 }
+  bob:
+    password_hash: |
+      hunter2
+      hunter2
+    sudo: perhaps
+  carol: { password_hash: 'hunter2', ключ: 'ü', bogus: 1 }
+";
+    let loaded = load(vec![plain("1.yaml", text)], &[]);
+    let report = report(&loaded);
+    assert!(!report.contains("hunter2"), "{report}");
+    assert!(report.contains("full_name: Éloïse Ñandú, password_hash: *******, bogus: *"), "{report}");
+    // What stands under a key that is not known may be a secret, too, where there are secrets.
+    assert!(report.contains("    sudo: perhaps"), "{report}");
+    assert!(loaded.faults().errors() >= 5, "{report}");
+}
