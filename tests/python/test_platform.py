@@ -10,10 +10,10 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7oNpZ1lT4sYJr8vWqf0uXkE3mC5bD9aHhG2
 EXAMPLES = ["one-node", "three-nodes", "kowabunga-region", "openstack-lab"]
 
 
-def platform(*arguments, **variables):
+def platform(*arguments, directory=None, **variables):
     environment = {"PATH": os.environ["PATH"], "FREEHOLD_SSH_KEY": KEY, **variables}
     command = [os.environ["FREEHOLD"], "platform", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -74,8 +74,14 @@ def test_values_are_explained(tmp_path):
     chosen = json.loads(platform("explain", *arguments, "--profile", "lab", "--json").stdout)
     assert chosen["values"][0]["layer"] == "profile `lab`"
     assert chosen["values"][0]["replaced"][0]["place"].endswith("a.yaml:2:9")
-    unknown = platform("explain", "domian", "--file", tmp_path)
+    unknown = platform("explain", "domian", "-f", tmp_path)
     assert unknown.returncode == 3 and "did you mean `domain`?" in unknown.stderr
+
+
+def test_keys_are_explained_without_a_platform(tmp_path):
+    told = platform("explain", "services.etcd.client_port", directory=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "default: 2379\n" in told.stdout
 
 
 def test_the_schema_is_printed():

@@ -70,8 +70,8 @@ pub(crate) struct Source {
 /// The same, where something else stands first on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct Files {
-    /// Files, and directories of files
-    #[arg(long = "file", short, value_name = "PATH", default_value = ".", value_hint = clap::ValueHint::AnyPath)]
+    /// Files, and directories of files [default: those of this directory, if any]
+    #[arg(long = "file", short = 'f', value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     options: Choices,
@@ -101,7 +101,7 @@ pub(super) fn run(command: &Command, quiet: bool) -> Result<ExitCode> {
             validate(&load(&source.paths, &source.options)?, *json, &terminal)
         }
         Command::Explain { key, source, json } => {
-            explain(&load(&source.paths, &source.options)?, key, *json, &terminal)
+            explain(&load_for_explanation(source)?, key, *json, &terminal)
         }
         Command::Schema => {
             terminal.print(&serde_json::to_string_pretty(&freehold_platform::schema())?)?;
@@ -146,6 +146,15 @@ fn load(paths: &[PathBuf], choices: &Choices) -> Result<Loaded> {
     .map_err(Error::usage)?;
     let variable = |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
     Ok(load::assemble(inputs, Options { profiles: &choices.profiles, variables: &variable }))
+}
+
+/// Keys can be explained without a platform.
+fn load_for_explanation(source: &Files) -> Result<Loaded> {
+    if !source.paths.is_empty() {
+        return load(&source.paths, &source.options);
+    }
+    let here = load(&[PathBuf::from(".")], &source.options);
+    Ok(here.unwrap_or_else(|_| load::assemble(Vec::new(), Options { profiles: &[], variables: &|_| None })))
 }
 
 /// Variables of a file: lines of NAME=VALUE, with or without `export` and quotes; lines with `#` are comments.
@@ -227,7 +236,7 @@ fn explain(loaded: &Loaded, key: &str, json: bool, terminal: &Terminal) -> Resul
     } else {
         terminal.print(&explanation.to_string())?;
     }
-    if loaded.faults().is_fatal() {
+    if loaded.faults().is_fatal() && !loaded.sources().inputs().is_empty() {
         let errors = count(loaded.faults().errors(), "error");
         terminal.warn(&format!("the platform has {errors}; see `freehold platform validate`"));
     }

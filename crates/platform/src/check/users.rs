@@ -28,19 +28,8 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
                     .also(path_to!["users", first, "uid"], "the other one"),
             );
         }
-        // The examples' key, whose private half nobody has.
-        let is_placeholder =
-            |key: &SshKey| key.as_str().contains(" AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAA");
-        if let Some(index) = user.keys.iter().position(is_placeholder) {
-            faults.push(
-                Fault::value(
-                    at.then("keys").then(index),
-                    "this key only holds the place of yours: nobody can log in with it",
-                )
-                .hint("put your own public key here, such as that of ~/.ssh/id_ed25519.pub")
-                .warning(),
-            );
-        }
+        let placeholders = user.keys.iter().enumerate();
+        faults.extend(placeholders.filter_map(|(index, key)| placeholder(at.then("keys").then(index), key)));
         if user.keys.is_empty() && user.password_hash.is_none() && !user.locked {
             faults.push(
                 Fault::key(
@@ -54,6 +43,10 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
         }
         faults.extend(hash(at.then("password_hash"), user.password_hash.as_ref()));
     }
+    if let Some(freehold) = &context.platform.services.freehold {
+        let at = path_to!["services", "freehold", "bootstrap", "public_key"];
+        faults.extend(placeholder(at, &freehold.bootstrap.public_key));
+    }
     for (name, machine, _) in &context.machines {
         faults.extend(hash(
             path_to!["machines", name, "root_password_hash"],
@@ -61,6 +54,15 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// The examples' key, whose private half nobody has.
+fn placeholder(path: Path, key: &SshKey) -> Option<Fault> {
+    key.as_str().contains(" AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAA").then(|| {
+        Fault::value(path, "this key only holds the place of yours: nobody can log in with it")
+            .hint("put your own public key here, such as that of ~/.ssh/id_ed25519.pub")
+            .warning()
+    })
 }
 
 /// A hash is in the form of crypt(3); what is not may be the password itself.
