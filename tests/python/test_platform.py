@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 
+import jsonschema
 import pytest
+import yaml
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7oNpZ1lT4sYJr8vWqf0uXkE3mC5bD9aHhG2cK6oP1Q test"
 EXAMPLES = ["one-node", "three-nodes", "kowabunga-region", "openstack-lab"]
@@ -87,4 +89,16 @@ def test_keys_are_explained_without_a_platform(tmp_path):
 def test_the_schema_is_printed():
     schema = json.loads(platform("schema").stdout)
     assert schema["title"] == "Platform"
-    assert "machines" in schema["required"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    # A file may be a part of a platform.
+    assert "required" not in schema
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_editors_agree_with_the_examples(name, tmp_path):
+    validator = jsonschema.Draft202012Validator(json.loads(platform("schema").stdout))
+    platform("init", "--example", name, "--out", tmp_path)
+    for path in tmp_path.glob("*.yaml"):
+        faults = [fault.message for fault in validator.iter_errors(yaml.safe_load(path.read_text()))]
+        assert faults == [], path.name
+    assert list(validator.iter_errors({"machine": {}})) and list(validator.iter_errors({"machines": []}))

@@ -32,6 +32,12 @@ pub use fault::{Faults, Look, Report, Severity};
 pub use source::{Input, Kind, Sources};
 
 /// The JSON Schema of a platform, for editors. Keywords that begin with `x-` are ours, and editors pass over them.
+///
+/// A file may hold a part of a platform, so that nothing is required at the top: that is for `validate` to say.
 pub fn schema() -> serde_json::Value {
-    shape::schema()
+    let mut schema = shape::schema();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("required");
+    }
+    schema
 }

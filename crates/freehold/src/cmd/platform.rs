@@ -198,22 +198,18 @@ fn validate(loaded: &Loaded, json: bool, terminal: &Terminal) -> Result<ExitCode
         return Ok(ExitCode::from(if faults.is_fatal() { Failure::Usage.code() } else { 0 }));
     }
     tell(loaded);
-    match loaded.platform() {
-        Some(platform) => {
-            let end =
-                if warnings == 0 { String::new() } else { format!(", with {}", count(warnings, "warning")) };
-            let machines = count(platform.machines.len(), "machine");
-            let networks = count(platform.networks.len(), "network");
-            terminal
-                .note(&format!("The platform {} is valid: {machines} on {networks}{end}.", platform.name));
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            let end =
-                if warnings == 0 { String::new() } else { format!(" and {}", count(warnings, "warning")) };
-            Err(Error::usage(format!("the platform has {}{end}", count(errors, "error"))).into())
-        }
-    }
+    let more = |word: &str| {
+        if warnings == 0 { String::new() } else { format!("{word}{}", count(warnings, "warning")) }
+    };
+    let Some(platform) = loaded.platform() else {
+        let errors = count(errors, "error");
+        return Err(Error::usage(format!("the platform has {errors}{}", more(" and "))).into());
+    };
+    let machines = count(platform.machines.len(), "machine");
+    let networks = count(platform.networks.len(), "network");
+    let name = &platform.name;
+    terminal.note(&format!("The platform {name} is valid: {machines} on {networks}{}.", more(", with ")));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes what is wrong to standard error.

@@ -154,7 +154,7 @@ pub struct Ports {
     pub first: u16,
     pub last: u16,
 }
-word!(Ports, "ports", "A port, or the first and the last of a range: 443, 6800-7568");
+word!(Ports, numeric "ports", "A port, or the first and the last of a range: 443, 6800-7568");
 
 impl FromStr for Ports {
     type Err = String;

@@ -82,7 +82,7 @@ impl fmt::Display for Duration {
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
-word!(Size, "size", "A number of bytes in binary units, such as 512M, 20G or 1.5T");
+word!(Size, numeric "size", "A number of bytes in binary units, such as 512M, 20G or 1.5T");
 
 impl Size {
     /// From bytes.

@@ -61,7 +61,14 @@ pub(crate) fn form_of(format: &str) -> Option<Form> {
 
 /// Makes a type a word: serialised as its text, deserialised through `FromStr`, with its format in the schema.
 macro_rules! word {
+    // A text that may look like a number, and then needs no quotes.
+    ($type:ident, numeric $format:literal, $description:literal) => {
+        word!(@ $type, ["string", "integer"], $format, $description);
+    };
     ($type:ident, $format:literal, $description:literal $(, $key:literal = $value:expr)*) => {
+        word!(@ $type, "string", $format, $description $(, $key = $value)*);
+    };
+    (@ $type:ident, $kind:tt, $format:literal, $description:literal $(, $key:literal = $value:expr)*) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -85,7 +92,7 @@ macro_rules! word {
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({
-                    "type": "string",
+                    "type": $kind,
                     "format": $format,
                     "description": $description
                     $(, $key: $value)*
