@@ -32,7 +32,7 @@ pub(crate) fn tree(node: &mut Node, variables: Variables<'_>, faults: &mut Vec<F
                 }
                 Err(wrong) => {
                     faults.push(wrong.fault(origin));
-                    node.data = Data::Null;
+                    scalar.is_wrong = true;
                 }
             }
         }

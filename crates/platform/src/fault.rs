@@ -47,6 +47,8 @@ pub(crate) struct Fault {
     pub(crate) also: Vec<(Place, String)>,
     /// It says that something is missing, which may only follow from another fault.
     pub(crate) is_absence: bool,
+    /// What follows in the file was not read.
+    pub(crate) breaks_off: bool,
 }
 
 impl Fault {
@@ -59,6 +61,7 @@ impl Fault {
             hint: None,
             also: Vec::new(),
             is_absence: false,
+            breaks_off: false,
         }
     }
 
@@ -101,6 +104,11 @@ impl Fault {
 
     pub(crate) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
+        self
+    }
+
+    pub(crate) fn breaking_off(mut self) -> Self {
+        self.breaks_off = true;
         self
     }
 

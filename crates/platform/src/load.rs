@@ -159,7 +159,7 @@ pub fn assemble(inputs: Vec<Input>, options: Options<'_>) -> Loaded {
     let (value, found, hidden) = Reader::new(&root, &shape, &sources).read();
     sources.hide(hidden);
     // What cannot be parsed leaves holes, of which it makes no sense to complain.
-    let is_readable = faults.is_empty();
+    let is_readable = !faults.iter().any(|fault| fault.breaks_off);
     faults.extend(found.into_iter().filter(|fault| is_readable || !fault.is_absence));
     let platform = value.and_then(|value| match serde_json::from_value::<Platform>(value) {
         Ok(platform) => Some(platform),
@@ -228,7 +228,8 @@ fn documents(
         Data::Scalar(_) | Data::List(_) => {
             faults.push(
                 Fault::at(node.origin, "a document of a platform must be a mapping")
-                    .hint("begin with a key, such as `name: home` or `machines:`"),
+                    .hint("begin with a key, such as `name: home` or `machines:`")
+                    .breaking_off(),
             );
             false
         }

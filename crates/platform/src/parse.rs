@@ -39,7 +39,7 @@ pub(crate) fn documents(file: usize, text: &str, budget: &mut usize, faults: &mu
             }
         };
         if let Err(fault) = step {
-            builder.faults.push(*fault);
+            builder.faults.push(fault.breaking_off());
             break;
         }
     }
@@ -118,7 +118,12 @@ impl Builder<'_> {
                 let data = if is_null {
                     Data::Null
                 } else {
-                    Data::Scalar(Scalar { text: text.into_owned(), is_plain, is_expanded: false })
+                    Data::Scalar(Scalar {
+                        text: text.into_owned(),
+                        is_plain,
+                        is_expanded: false,
+                        is_wrong: false,
+                    })
                 };
                 self.finish(Node::new(origin, data), anchor, 1)
             }

@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, node: &Node, shape: &Shape, path: &Path, key: Origin) -> Option<Value> {
         match (shape, &node.data) {
+            (_, Data::Scalar(scalar)) if scalar.is_wrong => None,
             (Shape::Record(record), Data::Map(map)) => self.record(map, record, path, key),
             // A thing of a table that says nothing has nothing but defaults.
             (Shape::Record(record), Data::Null) => self.record(&BTreeMap::new(), record, path, key),
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
     fn table(&mut self, map: &BTreeMap<String, Entry>, key: &Shape, value: &Shape, path: &Path) -> Value {
         let mut read = Map::new();
         for (name, entry) in map {
-            let scalar = Scalar { text: name.clone(), is_plain: true, is_expanded: false };
+            let scalar = Scalar { text: name.clone(), is_plain: true, is_expanded: false, is_wrong: false };
             let is_key = if let Shape::Text(text) = key {
                 self.text(entry.key, &scalar, text).is_some()
             } else if let Shape::Choice(choice) = key {
@@ -254,7 +255,7 @@ impl<'a> Reader<'a> {
         let names = tables.iter().flat_map(|table| table.keys().map(String::as_str));
         let hint = near::hint(text, names).unwrap_or_else(|| format!("add it to {}", places.join(" or ")));
         let fault = Fault::at(origin, format!("there is no `{text}` in {}", places.join(" or ")));
-        Some(fault.label("unknown name").hint(hint))
+        Some(fault.label("unknown name").hint(hint).absence())
     }
 
     fn choice(&mut self, origin: Origin, scalar: &Scalar, choice: &Choice) -> Option<Value> {

@@ -56,6 +56,8 @@ pub(crate) struct Scalar {
     pub(crate) is_plain: bool,
     /// It holds the value of a variable.
     pub(crate) is_expanded: bool,
+    /// Something is wrong with it, and has been told.
+    pub(crate) is_wrong: bool,
 }
 
 /// A value with its key.

@@ -6,6 +6,7 @@ use super::Context;
 use crate::fault::Fault;
 use crate::model::Machine;
 use crate::path::{Path, path_to};
+use crate::words::HostName;
 
 /// What vendors write where a serial number should be.
 const NO_SERIALS: &[&str] = &[
@@ -34,10 +35,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
             let key = (what, value.to_lowercase());
             if let Some(first) = seen.get(&key) {
                 // An adapter may be named both in `identity` and among the interfaces.
-                if first.0.get(1) != path.0.get(1) {
+                let is_same = first.0.get(1) == path.0.get(1) && first.0.get(2) != path.0.get(2);
+                if !is_same {
                     let other = first.0.get(1).map_or("", String::as_str);
                     faults.push(
-                        Fault::value(path, format!("`{other}` and `{name}` have the same {what}: {value}"))
+                        Fault::value(path, same(other, name, what, &value))
                             .label("again")
                             .also(first.clone(), "first")
                             .hint("a machine could not tell which of the two it is"),
@@ -68,8 +70,23 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
             );
         }
     }
+    if context.machines.is_empty() {
+        faults.push(
+            Fault::key(path_to!["machines"], "the platform has no machines")
+                .hint("name at least one, with how it is reached")
+                .absence(),
+        );
+    }
     faults.extend(shared(context));
     faults
+}
+
+fn same(other: &str, name: &HostName, what: &str, value: &str) -> String {
+    if other == name.as_str() {
+        format!("`{name}` has the {what} {value} twice")
+    } else {
+        format!("`{other}` and `{name}` have the same {what}: {value}")
+    }
 }
 
 /// Everything by which a machine is recognised, with its place.

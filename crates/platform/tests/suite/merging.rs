@@ -224,3 +224,18 @@ users:
     assert!(report.contains("    sudo: perhaps"), "{report}");
     assert!(loaded.faults().errors() >= 5, "{report}");
 }
+
+#[test]
+fn variables_are_expanded_in_secrets_too_and_hashes_stay_as_they_are() {
+    let hash = "$6$rounds=5000$saltsaltsalt$Zm9vYmFyYmF6cXV4${not}a$variable/.";
+    let escaped = hash.replace("${", "$${");
+    let secrets = format!(
+        "machines: {{ a: {{ sshd: {{ port: '${{PORT}}' }}, ssh: {{ port: '${{PORT}}' }}, root_password_hash: '{escaped}' }} }}\n"
+    );
+    let loaded = load(vec![plain("1.yaml", BASE), secret("secrets.yaml", &secrets)], &[]);
+    let machine = &loaded.platform().unwrap_or_else(|| panic!("{}", report(&loaded))).machines["a"];
+    assert_eq!(machine.sshd.port.0, 2222);
+    assert!(matches!(&machine.root_password_hash, Some(SecretText::Value(value)) if value.expose() == hash));
+    let round_trip = serde_json::to_value(machine).unwrap();
+    assert_eq!(round_trip["root_password_hash"], hash);
+}
