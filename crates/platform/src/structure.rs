@@ -241,6 +241,11 @@ impl<'a> Reader<'a> {
         Some(Value::String(text.to_owned()))
     }
 
+    /// A text as it is told; those of secrets files are not.
+    fn quoted(&self, origin: Origin, text: &str) -> String {
+        if self.sources.is_secret(origin) { "this value".to_owned() } else { format!("`{text}`") }
+    }
+
     /// The fault of a name that nothing has.
     fn dangling(&self, origin: Origin, text: &str, shape: &Text) -> Option<Fault> {
         if shape.refers.is_empty() || self.is_partial {
@@ -254,7 +259,10 @@ impl<'a> Reader<'a> {
         let places: Vec<String> = shape.refers.iter().map(|table| format!("`{table}`")).collect();
         let names = tables.iter().flat_map(|table| table.keys().map(String::as_str));
         let hint = near::hint(text, names).unwrap_or_else(|| format!("add it to {}", places.join(" or ")));
-        let fault = Fault::at(origin, format!("there is no `{text}` in {}", places.join(" or ")));
+        let fault = Fault::at(
+            origin,
+            format!("there is no {} in {}", self.quoted(origin, text), places.join(" or ")),
+        );
         Some(fault.label("unknown name").hint(hint).absence())
     }
 
@@ -268,12 +276,15 @@ impl<'a> Reader<'a> {
             Some(ours) => Some(format!("it is called `{ours}` here")),
             None => near::hint(text, choice.values.iter().map(|(word, _)| word.as_str())),
         };
-        self.faults
-            .push(Fault::at(origin, format!("`{text}` is not one of the known words")).maybe_hint(hint));
+        self.faults.push(
+            Fault::at(origin, format!("{} is not one of the known words", self.quoted(origin, text)))
+                .maybe_hint(hint),
+        );
         None
     }
 
     fn out_of_range(&mut self, origin: Origin, number: &str, least: &str, most: &str) -> Option<Value> {
+        let number = if self.sources.is_secret(origin) { "this number" } else { number };
         self.faults.push(Fault::at(origin, format!("{number} is not in the range {least} to {most}")));
         None
     }
