@@ -27,6 +27,8 @@ use crate::tree::{Data, Layer, Node};
 
 /// Largest file, in bytes.
 pub const LARGEST_FILE: u64 = 8 << 20;
+/// Largest platform of several files, in bytes.
+pub const LARGEST_PLATFORM: usize = 64 << 20;
 /// Most files of a platform.
 pub const MOST_FILES: usize = 1_000;
 
@@ -86,7 +88,16 @@ pub fn read(paths: &[PathBuf], decrypt: Decrypt<'_>) -> Result<Vec<Input>, Strin
     if files.len() > MOST_FILES {
         return Err(format!("there are {} files; at most {MOST_FILES} can make a platform", files.len()));
     }
-    let mut inputs = files.iter().map(|path| input(path, decrypt)).collect::<Result<Vec<Input>, String>>()?;
+    let (mut inputs, mut size) = (Vec::with_capacity(files.len()), 0);
+    for path in &files {
+        let input = input(path, decrypt)?;
+        size += input.text.len();
+        if size > LARGEST_PLATFORM {
+            let most = freehold_types::size::display(LARGEST_PLATFORM as u64);
+            return Err(format!("the files up to {} are larger than {most} together", path.display()));
+        }
+        inputs.push(input);
+    }
     inputs.sort_by_key(|input| input.kind == Kind::Secrets);
     Ok(inputs)
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Place};
+use crate::parse;
 use crate::path::path_to;
+use crate::source::Origin;
 use crate::tree::{Data, Entry, Layer, Node, Replaced};
 
 /// Merges `over` onto `base`.
@@ -73,6 +75,10 @@ pub(crate) fn machines(root: &mut Node, faults: &mut Vec<Fault>) {
             Some((name.as_str(), node))
         })
         .collect();
+    let sizes: BTreeMap<&str, usize> =
+        settings.iter().map(|(name, node)| (*name, parse::count(node))).collect();
+    let common = defaults.as_ref().map_or(0, parse::count);
+    let mut room = parse::MOST_NODES;
     let Some(entry) = root.map_mut().and_then(|map| map.get_mut("machines")) else { return };
     let Some(machines) = entry.node.map_mut() else { return };
     for machine in machines.values_mut() {
@@ -83,6 +89,13 @@ pub(crate) fn machines(root: &mut Node, faults: &mut Vec<Fault>) {
         let listed = own.get("groups").or_else(|| defaults.as_ref()?.get("groups"));
         let listed: Vec<String> =
             listed.map(|node| node.texts().map(str::to_owned).collect()).unwrap_or_default();
+        let order = in_order(&listed, &groups);
+        let given = order.iter().filter_map(|group| sizes.get(group.as_str())).sum::<usize>() + common;
+        let Some(left) = room.checked_sub(given) else {
+            faults.push(too_much(own.origin));
+            return;
+        };
+        room = left;
         let empty = Node::new(own.origin, Data::Map(BTreeMap::new()));
         let mut layered = match &defaults {
             Some(node) if node.map().is_some() => {
@@ -92,7 +105,7 @@ pub(crate) fn machines(root: &mut Node, faults: &mut Vec<Fault>) {
             }
             _ => empty.clone(),
         };
-        for group in in_order(&listed, &groups) {
+        for group in order {
             if let Some(node) = settings.get(group.as_str()) {
                 merge(&mut layered, node.clone());
             }
@@ -104,6 +117,17 @@ pub(crate) fn machines(root: &mut Node, faults: &mut Vec<Fault>) {
         layered.layer = layer;
         machine.node = layered;
     }
+}
+
+/// What a few lines of groups and many machines could grow to.
+fn too_much(origin: Origin) -> Fault {
+    let most = parse::MOST_NODES;
+    Fault::at(
+        origin,
+        format!("with what `defaults` and groups give them, machines have more than {most} values"),
+    )
+    .hint("say less in `defaults` and groups")
+    .breaking_off()
 }
 
 /// Groups with those that they belong to, the weakest first, each once.

@@ -254,7 +254,7 @@ fn no_tags(origin: Origin) -> Fault {
 }
 
 /// How many values it holds, itself included.
-fn count(node: &Node) -> usize {
+pub(crate) fn count(node: &Node) -> usize {
     1 + match &node.data {
         Data::Null | Data::Scalar(_) => 0,
         Data::List(items) => items.iter().map(count).sum(),

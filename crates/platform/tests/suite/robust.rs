@@ -151,6 +151,18 @@ fn aliases_that_multiply_are_refused_at_once() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
+/// What groups give to machines is counted, too.
+#[test]
+fn groups_that_multiply_are_refused() {
+    let packages = vec!["p"; 20_000].join(", ");
+    let machines: String = (0..500).map(|at| format!("  m{at}: {{}}\n")).collect();
+    let text = format!("name: x\ndefaults: {{ packages: [{packages}] }}\nmachines:\n{machines}");
+    let loaded = load(vec![plain("bomb.yaml", &text)], &[]);
+    let text = report(&loaded);
+    assert!(text.contains("machines have more than 1000000 values"), "{text}");
+    assert_eq!(loaded.faults().errors(), 1, "{text}");
+}
+
 #[test]
 fn deep_nesting_is_refused() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
