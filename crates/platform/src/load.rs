@@ -22,7 +22,7 @@ use crate::parse;
 use crate::path::path_to;
 use crate::shape;
 use crate::source::{Input, Kind, Origin, Sources};
-use crate::structure::{self, Reader};
+use crate::structure::{self, Reader, Reading};
 use crate::tree::{Data, Layer, Node};
 
 /// Largest file, in bytes.
@@ -167,7 +167,7 @@ pub fn assemble(inputs: Vec<Input>, options: Options<'_>) -> Loaded {
     }
     merge::machines(&mut root, &mut faults);
     let shape = shape::platform();
-    let (value, found, hidden) = Reader::new(&root, &shape, &sources).read();
+    let Reading { value, faults: found, hidden, kept } = Reader::new(&root, &shape, &sources).read();
     sources.hide(hidden);
     // What cannot be parsed leaves holes, of which it makes no sense to complain.
     let is_readable = !faults.iter().any(|fault| fault.breaks_off);
@@ -184,7 +184,7 @@ pub fn assemble(inputs: Vec<Input>, options: Options<'_>) -> Loaded {
         faults.extend(check::platform(platform).into_iter().filter(|fault| is_whole || !fault.is_absence));
         faults.extend(check::clear_secrets(&root, &shape, &sources));
     }
-    let faults = Faults::locate(faults, |place| structure::find(&root, place), &sources);
+    let faults = Faults::locate(faults, |place| structure::find(&root, place, &kept), &sources);
     Loaded { platform, faults, sources, tree: root }
 }
 

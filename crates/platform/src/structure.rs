@@ -21,19 +21,41 @@ pub(crate) struct Reader<'a> {
     faults: Vec<Fault>,
     /// Places of values that may be secrets.
     hidden: Vec<Origin>,
+    /// Lists of which something was left out, with what was not.
+    kept: Kept,
+}
+
+/// For each list of which something was left out, the positions of what was not.
+pub(crate) type Kept = BTreeMap<Path, Vec<usize>>;
+
+/// What was read.
+pub(crate) struct Reading {
+    /// What the types read, without what is wrong; nothing when what is wrong is required.
+    pub(crate) value: Option<Value>,
+    pub(crate) faults: Vec<Fault>,
+    /// Places of values that may be secrets.
+    pub(crate) hidden: Vec<Origin>,
+    pub(crate) kept: Kept,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of a whole platform.
     pub(crate) fn new(root: &'a Node, shape: &'a Shape, sources: &'a Sources) -> Self {
-        Self { root, shape, sources, is_partial: false, faults: Vec::new(), hidden: Vec::new() }
+        Self {
+            root,
+            shape,
+            sources,
+            is_partial: false,
+            faults: Vec::new(),
+            hidden: Vec::new(),
+            kept: Kept::new(),
+        }
     }
 
-    /// What the types read, without what is wrong (nothing when what is wrong is required); the faults; and places of
-    /// values that may be secrets.
-    pub(crate) fn read(mut self) -> (Option<Value>, Vec<Fault>, Vec<Origin>) {
+    /// Reads everything.
+    pub(crate) fn read(mut self) -> Reading {
         let value = self.value(self.root, self.shape, &Path::default(), self.root.origin);
-        (value, self.faults, self.hidden)
+        Reading { value, faults: self.faults, hidden: self.hidden, kept: self.kept }
     }
 
     fn value(&mut self, node: &Node, shape: &Shape, path: &Path, key: Origin) -> Option<Value> {
@@ -53,6 +75,7 @@ impl<'a> Reader<'a> {
                     is_partial: true,
                     faults: Vec::new(),
                     hidden: Vec::new(),
+                    kept: Kept::new(),
                 };
                 let value = partial.value(node, self.shape, path, key);
                 self.faults.append(&mut partial.faults);
@@ -188,13 +211,17 @@ impl<'a> Reader<'a> {
             self.faults.push(Fault::at(node.origin, format!("`{path}` needs at least {least} value")));
             return None;
         }
-        let mut read = Vec::with_capacity(items.len());
+        let (mut read, mut kept) = (Vec::with_capacity(items.len()), Vec::new());
         for (at, one) in items.iter().enumerate() {
             if matches!(one.data, Data::Null) {
                 self.faults.push(Fault::at(one.origin, format!("an item of `{path}` is empty")));
-                continue;
+            } else if let Some(value) = self.value(one, item, &path.then(at), one.origin) {
+                read.push(value);
+                kept.push(at);
             }
-            read.extend(self.value(one, item, &path.then(at), one.origin));
+        }
+        if kept.len() < items.len() {
+            self.kept.insert(path.clone(), kept);
         }
         Some(Value::Array(read))
     }
@@ -333,8 +360,9 @@ fn lower(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// Finds a place in a tree: the value or key of the path, or what comes nearest above it.
-pub(crate) fn find(root: &Node, place: &Place) -> Option<Origin> {
+/// Finds a place in a tree: the value or key of the path, or what comes nearest above it. Positions in lists are those
+/// of what was read.
+pub(crate) fn find(root: &Node, place: &Place, kept: &Kept) -> Option<Origin> {
     let (path, wants_key) = match place {
         Place::Nowhere => return None,
         Place::At(origin) => return Some(*origin),
@@ -343,19 +371,22 @@ pub(crate) fn find(root: &Node, place: &Place) -> Option<Origin> {
     };
     let (mut node, mut key) = (root, None);
     let mut complete = true;
+    let mut above = Path::default();
     for step in path.steps() {
         let next = match &node.data {
-            Data::Map(map) => map.get(step).map(|entry| (&entry.node, Some(entry.key))),
-            Data::List(items) => {
-                step.parse::<usize>().ok().and_then(|at| items.get(at)).map(|item| (item, None))
-            }
+            Data::Map(map) => map.get(step).map(|entry| (&entry.node, Some(entry.key), step.to_owned())),
+            Data::List(items) => step.parse::<usize>().ok().and_then(|at| {
+                let at = kept.get(&above).map_or(Some(at), |kept| kept.get(at).copied())?;
+                Some((items.get(at)?, None, at.to_string()))
+            }),
             Data::Null | Data::Scalar(_) => None,
         };
-        let Some((next, at)) = next else {
+        let Some((next, at, step)) = next else {
             complete = false;
             break;
         };
         (node, key) = (next, at);
+        above = above.then(step);
     }
     let is_block = matches!(node.data, Data::Map(_) | Data::Null);
     match key {

@@ -1,7 +1,6 @@
 //! Secrets that stand in the clear, and what must not be shown of a file.
 
 use crate::fault::Fault;
-use crate::path::Path;
 use crate::shape::Shape;
 use crate::source::{Origin, Sources};
 use crate::tree::{Data, Node};
@@ -9,33 +8,33 @@ use crate::tree::{Data, Node};
 /// Warns of each secret whose value stands in a file that is not one of secrets.
 pub(crate) fn clear(root: &Node, shape: &Shape, sources: &Sources) -> Vec<Fault> {
     let mut faults = Vec::new();
-    walk(root, shape, &Path::default(), sources, &mut faults);
+    walk(root, shape, root.origin, sources, &mut faults);
     faults
 }
 
-fn walk(node: &Node, shape: &Shape, path: &Path, sources: &Sources, faults: &mut Vec<Fault>) {
+fn walk(node: &Node, shape: &Shape, key: Origin, sources: &Sources, faults: &mut Vec<Fault>) {
     match (shape, &node.data) {
         (Shape::Record(record), Data::Map(map)) => {
             for (name, entry) in map {
                 if let Some(field) = record.fields.get(name) {
-                    walk(&entry.node, &field.shape, &path.then(name), sources, faults);
+                    walk(&entry.node, &field.shape, entry.key, sources, faults);
                 }
             }
         }
         (Shape::Table { value, .. }, Data::Map(map)) => {
-            for (name, entry) in map {
-                walk(&entry.node, value, &path.then(name), sources, faults);
+            for entry in map.values() {
+                walk(&entry.node, value, entry.key, sources, faults);
             }
         }
         (Shape::List { item, .. }, Data::List(items)) => {
-            for (at, one) in items.iter().enumerate() {
-                walk(one, item, &path.then(at), sources, faults);
+            for one in items {
+                walk(one, item, one.origin, sources, faults);
             }
         }
         (Shape::Secret, Data::Scalar(scalar)) if !scalar.is_expanded && !sources.is_secret(node.origin) => {
             faults.push(
                 // The same words for all machines of a group, so that they are told once.
-                Fault::key(path.clone(), "this secret stands here in the clear")
+                Fault::at(key, "this secret stands here in the clear")
                     .hint("move it into a secrets file that mirrors this one, or take it from a variable: ${NAME}")
                     .warning(),
             );
