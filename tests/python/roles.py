@@ -12,10 +12,10 @@ from cloud import Api, free_port, wait_for
 class Roles(Api):
     """`freehold controller` and `freehold node` as processes."""
 
-    def __init__(self, home, **configuration):
+    def __init__(self, home, address="127.0.0.1", **configuration):
         self.home = home
         self.binary = os.environ["FREEHOLD"]
-        self.listen = f"127.0.0.1:{free_port()}"
+        self.listen = f"{address}:{free_port()}"
         self.url = f"http://{self.listen}"
         self.processes = []
         self.controller = None

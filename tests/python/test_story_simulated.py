@@ -409,6 +409,38 @@ def test_election(story):
     operator.disable_kaktus_maintenance(kaktus_id=least)
 
 
+def test_migration(story):
+    """There and back again: once as a compute, once as its instance."""
+    operator = story.operator
+    [instance] = [
+        instance
+        for instance in operator.list_instances()
+        if operator.read_instance(instance_id=instance).name == operator.read_kompute(kompute_id=story.compute).name
+    ]
+    request = sdk.KMotionPlanRequest(destination="zone", live=True)
+    plan = operator.plan_kompute_k_motion(kompute_id=story.compute, k_motion_plan_request=request)
+    assert (plan.instance, plan.live) == (instance, True) and plan.source != plan.target
+    commit = sdk.KMotionCommitRequest(plan=plan.id)
+    operator.commit_kompute_k_motion(kompute_id=story.compute, k_motion_commit_request=commit)
+    assert instance in operator.list_kaktus_instances(kaktus_id=plan.target)
+    reason = refused(404, operator.commit_kompute_k_motion, kompute_id=story.compute, k_motion_commit_request=commit)
+    assert "make a new one" in reason
+    back = sdk.KMotionPlanRequest(destination="manual", kaktus=plan.source, live=False)
+
+    def planned():
+        try:
+            return operator.plan_instance_k_motion(instance_id=instance, k_motion_plan_request=back)
+        except sdk.exceptions.ConflictException:
+            return None
+
+    again = wait_for("the first move has left nothing", planned)
+    assert (again.source, again.target, again.live) == (plan.target, plan.source, False)
+    commit = sdk.KMotionCommitRequest(plan=again.id)
+    operator.commit_instance_k_motion(instance_id=instance, k_motion_commit_request=commit)
+    assert instance in operator.list_kaktus_instances(kaktus_id=plan.source)
+    refused(403, story.member.plan_instance_k_motion, instance_id=instance, k_motion_plan_request=back)
+
+
 def test_groups(story):
     member = story.member
     group = member.create_project_kwarantine(

@@ -1,11 +1,12 @@
-//! Clears away what has had its time: sessions that ended, links that expired, mails that were handled long
-//! ago, and old lines of the change log.
+//! Clears away what has had its time: sessions that ended, links and plans that expired, mails that were
+//! handled long ago, and old lines of the change log.
 //!
 //! Nothing depends on it: whatever it has not removed yet does not count any more either.
 
 use std::time::Duration;
 
 use freehold_kinds::mail::{Mail, MailState};
+use freehold_kinds::migration::Plan;
 use freehold_kinds::session::Session;
 use freehold_kinds::user::{Ticket, User};
 use freehold_runtime::Supervisor;
@@ -68,6 +69,8 @@ fn outdated(snapshot: &Snapshot, now: Timestamp) -> Transaction {
     let mut transaction = Transaction::default();
     let sessions = snapshot.all::<Session>().filter(|session| session.spec.expires_at <= now);
     sessions.take(PIECE).for_each(|session| transaction.delete(session));
+    let plans = snapshot.all::<Plan>().filter(|plan| plan.spec.expires_at <= now);
+    plans.take(PIECE).for_each(|plan| transaction.delete(plan));
     let mails = snapshot.all::<Mail>().filter(|mail| {
         let age = now.since(mail.meta.created_at);
         match mail.status.state {
@@ -138,6 +141,10 @@ mod tests {
         for expires_at in [ago(1), Timestamp::now() + DAY] {
             put(&store, Object::new(Id::generate(), Session { user, expires_at }, ago(2))).await;
         }
+        for expires_at in [ago(1), Timestamp::now() + DAY] {
+            let plan = Plan { instance: user, source: user, target: user, live: true, expires_at };
+            put(&store, Object::new(Id::generate(), plan, ago(1))).await;
+        }
         for (state, days) in [
             (MailState::Sent, 8),
             (MailState::Sent, 6),
@@ -150,6 +157,7 @@ mod tests {
         clear(&store, DAY).await.unwrap();
         let snapshot = store.snapshot();
         assert_eq!((snapshot.count::<Session>(), snapshot.count::<Mail>()), (1, 3));
+        assert_eq!(snapshot.count::<Plan>(), 1);
         let user = snapshot.get::<User>(user).unwrap();
         assert_eq!((&user.spec.confirmation, &user.spec.renewal), (&None, &Some(open)));
         assert!(outdated(&snapshot, Timestamp::now()).is_empty());

@@ -10,6 +10,7 @@ mod housekeeping;
 mod http;
 mod mailer;
 mod metrics;
+mod mover;
 mod nodes;
 
 use std::net::SocketAddr;
@@ -81,6 +82,7 @@ impl Controller {
         }
         nodes::dispatch::start(&hub, &supervisor);
         finalizer::start(&store, &supervisor);
+        mover::start(&store, &supervisor);
         housekeeping::start(&store, config.keep_log, &supervisor);
         http::server::start(listener, acceptor, http::router(engine.clone(), hub), &supervisor);
         tracing::info!(%address, tls = config.tls.is_some(), "controller is ready");

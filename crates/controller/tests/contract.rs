@@ -10,8 +10,6 @@ use freehold_testkit::Cluster;
 use serde_json::{Map, Value, json};
 
 const CONTRACT: &str = include_str!("kowabunga-api-0.58.json");
-/// Operations of the contract whose kinds come later.
-const NOT_YET_SERVED: &str = include_str!("not-yet-served.txt");
 /// Query parameters of lists, beyond the contract.
 const PAGING: [&str; 3] = ["after", "expand", "limit"];
 
@@ -163,23 +161,14 @@ fn word(word: &Value) -> String {
     word.as_str().map_or_else(|| word.to_string(), str::to_owned)
 }
 
-fn not_yet_served() -> BTreeSet<&'static str> {
-    NOT_YET_SERVED.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect()
-}
-
 #[tokio::test]
 async fn the_document_is_the_contract() {
     let contract: Value = serde_json::from_str(CONTRACT).expect("the contract is JSON");
-    let (document, later) = (Document::read().await, not_yet_served());
+    let document = Document::read().await;
     let mut faults = Faults::default();
     let operations = contract["operations"].as_array().expect("operations");
     let mut models = BTreeSet::new();
     for operation in operations {
-        let name = operation["op"].as_str().expect("a name");
-        if later.contains(name) {
-            assert!(!document.operations.contains_key(name), "{name} is served: take it off the list");
-            continue;
-        }
         document.compare(operation, &mut faults);
         models.extend(operation["body"].as_str());
         models.extend(
@@ -209,8 +198,5 @@ fn what_is_beyond_the_contract_is_marked() {
     let known: BTreeSet<&str> = operations.iter().filter_map(|operation| operation["op"].as_str()).collect();
     for (_, row) in registry::rows() {
         assert_eq!(row.extension, !known.contains(row.operation), "{}", row.operation);
-    }
-    for name in not_yet_served() {
-        assert!(known.contains(name), "{name} is not in the contract");
     }
 }

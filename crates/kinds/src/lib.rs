@@ -38,6 +38,7 @@ pub mod image;
 pub mod instance;
 pub mod ipsec;
 pub mod mail;
+pub mod migration;
 pub mod network;
 pub mod pool;
 pub mod project;

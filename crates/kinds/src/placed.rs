@@ -50,6 +50,11 @@ impl PlacedStatus {
         self.nodes.values().next()
     }
 
+    /// What an agent found.
+    pub fn on(&self, agent: Option<Id>) -> Option<&NodeState> {
+        self.nodes.get(&agent?)
+    }
+
     /// Whether an agent told that nothing of this generation is left on its node.
     pub fn is_gone(&self, agent: Id, generation: u64) -> bool {
         self.nodes.get(&agent).is_some_and(|state| state.is_gone(generation))
@@ -83,6 +88,11 @@ pub trait Placed: Kind<Status = PlacedStatus> {
     /// Whether it must be on the node of an agent.
     fn is_assigned(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
         Self::agents(object, snapshot).contains(&agent)
+    }
+
+    /// Whether each node has made it what it should be.
+    fn is_settled(object: &Object<Self>, snapshot: &Snapshot) -> bool {
+        object.status.is_ready(&Self::agents(object, snapshot), object.meta.generation)
     }
 
     /// Whether it is wanted there, or only not removed yet.
@@ -175,9 +185,7 @@ impl Row {
             },
             status: |object| object.downcast::<K>().map(|object| &object.status),
             is_settled: |object, snapshot| {
-                object.downcast::<K>().is_some_and(|object| {
-                    object.status.is_ready(&K::agents(object, snapshot), object.meta.generation)
-                })
+                object.downcast::<K>().is_some_and(|object| K::is_settled(object, snapshot))
             },
             observe: |object, agent, observed, transaction| {
                 if let Some(object) = object.downcast::<K>() {

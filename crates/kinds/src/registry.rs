@@ -8,8 +8,8 @@ use crate::kind::{Kind, Scope};
 use crate::route::Row;
 use crate::{
     adapter, agent, antiaffinity, balancer, compute, domain, edge, file_backend, file_share, gateway,
-    hypervisor, image, instance, ipsec, mail, network, pool, project, record, region, session, subnet, team,
-    token, user, volume, zone,
+    hypervisor, image, instance, ipsec, mail, migration, network, pool, project, record, region, session,
+    subnet, team, token, user, volume, zone,
 };
 
 /// Makes the public form of an object.
@@ -94,6 +94,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry::public::<project::Project>(project::ROWS),
     Entry::public::<instance::Instance>(instance::ROWS),
     Entry::public::<compute::Compute>(compute::ROWS),
+    Entry::internal::<migration::Plan>(migration::ROWS),
     Entry::public::<antiaffinity::Group>(antiaffinity::ROWS),
     Entry::public::<gateway::Gateway>(gateway::ROWS),
     Entry::public::<ipsec::Connection>(ipsec::ROWS),

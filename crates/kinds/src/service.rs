@@ -138,7 +138,16 @@ impl<'a> Allocation<'a> {
         private: &Object<Subnet>,
         except: Option<Id>,
     ) -> Result<Member, ApiError> {
-        let wish = Wish { name, amounts: Amounts::default(), agents: None, groups: &[], own: None, except };
+        let wish = Wish {
+            name,
+            amounts: Amounts::default(),
+            agents: None,
+            groups: &[],
+            own: None,
+            except,
+            from: None,
+            planned: None,
+        };
         let host = election::elect(zone, &wish, self.snapshot)?;
         self.member_on(host, private)
     }

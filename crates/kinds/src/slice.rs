@@ -19,6 +19,7 @@ use crate::hypervisor::Hypervisor;
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::ipsec::Connection;
+use crate::migration;
 use crate::network::Network;
 use crate::placed::{self, NodeState, Row};
 use crate::pool::Pool;
@@ -103,7 +104,8 @@ pub fn holders(key: Key, snapshot: &Snapshot) -> Vec<Id> {
 /// The objects on nodes that a change may have changed: itself, and those made of it.
 pub fn affected(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
     // An observation changes nothing that is wanted, but that what is gone may be forgotten.
-    if !is_new_spec(change) && !is_now_absent(change) && !has_new_facts(change) {
+    let nothing_new = !is_new_spec(change) && !is_now_absent(change) && !has_new_facts(change);
+    if nothing_new && !is_now_expected(change, snapshot) {
         return Vec::new();
     }
     let id = change.key.id;
@@ -212,6 +214,15 @@ fn is_new_spec(change: &Change) -> bool {
         (Some(before), Some(after)) => !before.same_spec(after.as_ref()),
         _ => true,
     }
+}
+
+/// Whether a node newly told that it is ready for a machine that comes to it, so that the machine may go.
+fn is_now_expected(change: &Change, snapshot: &Snapshot) -> bool {
+    let expected = |object: &Option<Arc<dyn AnyObject>>| {
+        let instance = object.as_deref().and_then(|object| object.downcast::<Instance>());
+        instance.is_some_and(|instance| migration::is_expected(instance, snapshot))
+    };
+    change.key.kind == Instance::KIND && expected(&change.after) && !expected(&change.before)
 }
 
 /// Whether a node told of another address or other abilities.

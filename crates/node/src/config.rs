@@ -78,6 +78,12 @@ pub struct NodeConfig {
     #[serde(default = "default_display_listen")]
     pub display_listen: IpAddr,
 
+    /// By which the libvirt of other hosts reaches this one's, so that machines can come from them:
+    /// `qemu+tls://HOST/system`, or `qemu+ssh:` or `qemu+tcp:` where the network between hosts is trusted, since
+    /// memory and disks of guests pass it in the clear. Without it no machine comes from other hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_uri: Option<String>,
+
     /// How many objects are worked on at a time, images apart.
     #[serde(default = "default_parallel")]
     pub parallel: usize,
@@ -112,6 +118,8 @@ pub enum ConfigError {
     Authorities(String),
     #[error("node: `role`: a node is `Kaktus` (hypervisor) or `Kiwi` (edge)")]
     Role,
+    #[error("node: `migration_uri` is `{0}`, and must name this host: qemu+tls://HOST/system")]
+    MigrationUri(String),
     #[error("node: `edge`: {0}")]
     Edge(String),
 }
@@ -134,6 +142,7 @@ impl NodeConfig {
             image_directories: Vec::new(),
             display: Display::default(),
             display_listen: default_display_listen(),
+            migration_uri: None,
             parallel: default_parallel(),
             parallel_images: default_parallel_images(),
             edge: None,
@@ -159,6 +168,11 @@ impl NodeConfig {
                 return Err(ConfigError::Edge("only a node with `role: Kiwi` has this section".to_owned()));
             }
             edge.validate().map_err(ConfigError::Edge)?;
+        }
+        if let Some(uri) = &self.migration_uri
+            && !is_migration_uri(uri)
+        {
+            return Err(ConfigError::MigrationUri(uri.clone()));
         }
         self.endpoint().map(|_| ())
     }
@@ -204,6 +218,15 @@ impl NodeConfig {
     pub(crate) fn machines_directory(&self) -> PathBuf {
         self.state.join("machines")
     }
+}
+
+/// Whether a libvirt on another host can open it.
+fn is_migration_uri(uri: &str) -> bool {
+    let schemes = ["qemu+tls", "qemu+ssh", "qemu+tcp"];
+    uri.parse::<http::Uri>().is_ok_and(|uri| {
+        let scheme = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme));
+        scheme && uri.host().is_some_and(|host| !host.is_empty()) && uri.path() == "/system"
+    })
 }
 
 fn range(field: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {

@@ -277,6 +277,63 @@ pub struct Machine {
     pub reboots: u64,
     /// How often the machine was reset hard, ever; each is done once.
     pub resets: u64,
+    /// Set while it moves from one node to another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub motion: Option<Motion>,
+}
+
+/// The part of a node in the move of a machine. Disks of local pools are copied; the nodes' libvirt daemons
+/// talk to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Motion {
+    /// It is to come: what it stands on is made ready, and nothing is defined or started.
+    Incoming,
+    /// It is to go, once. What became of that is told as [`MachineDetail::departure`].
+    Outgoing(Outgoing),
+}
+
+/// How a machine leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Tells this move from others of the machine.
+    pub id: Id,
+    /// Whether the guest goes on running; otherwise it is shut down first.
+    pub live: bool,
+    /// Whether it ran when the move began: it is started again, there or here.
+    pub restart: bool,
+    /// The disks that the other node does not see, in the order of the machine's disks.
+    pub copies: Vec<Id>,
+    pub landing: Landing,
+}
+
+/// Where machines can come to on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    /// Address of its libvirt for those of other nodes, such as `qemu+tls://host2.example.org/system`.
+    pub uri: String,
+    /// Where the node keeps what machines need besides their disks.
+    pub directory: String,
+    /// Address on which screens listen there.
+    pub display_listen: IpAddr,
+}
+
+/// What became of a move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is on the other node now.
+    Left,
+    /// It stayed, and nothing of it is there.
+    Stayed { reason: String },
+}
+
+/// How a move ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    /// The move, by [`Outgoing::id`].
+    pub id: Id,
+    pub outcome: Outcome,
 }
 
 /// How a machine starts.
@@ -386,6 +443,16 @@ pub struct MachineDetail {
     /// A change waits for the next start.
     #[serde(default)]
     pub restart_needed: bool,
+    /// How the last move away from this node ended, while it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
+}
+
+impl MachineDetail {
+    /// A machine that does this, and waits for nothing.
+    pub fn new(state: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { state: state.into(), reason: reason.into(), restart_needed: false, departure: None }
+    }
 }
 
 /// What a node is and has.
@@ -407,6 +474,9 @@ pub struct Facts {
     pub address: Option<IpAddr>,
     /// What the node can do: `uefi`, `bios`, `vlan`, `vxlan`, `tpm`...
     pub features: Vec<String>,
+    /// Where machines of other nodes can come to; nothing when the node takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing: Option<Landing>,
     pub version: String,
 }
 

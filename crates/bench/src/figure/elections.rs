@@ -104,7 +104,16 @@ fn elect(snapshot: &Snapshot, zone: Id) -> Result<f64> {
     for number in 0..ELECTIONS {
         let name = instance_name(number * (INSTANCES / ELECTIONS));
         let amounts = Amounts { instances: 1, vcpus: 2, memory: 4 * GIB, storage: 0 };
-        let wish = Wish { name: &name, amounts, agents: None, groups: &[], own: None, except: None };
+        let wish = Wish {
+            name: &name,
+            amounts,
+            agents: None,
+            groups: &[],
+            own: None,
+            except: None,
+            from: None,
+            planned: None,
+        };
         let since = Instant::now();
         let host = election::elect(zone, &wish, snapshot)?;
         spans.push(since.elapsed().as_secs_f64());
@@ -144,6 +153,7 @@ async fn world(backend: impl Backend, hosts: usize, instances: usize) -> Result<
         overcommit_memory_ratio: 2,
         agents: agents.get(number).copied().into_iter().collect(),
         maintenance: number % IN_MAINTENANCE == 0,
+        evacuation: None,
     })
     .await?;
     create(&store, instances, |number| Instance {
@@ -165,6 +175,8 @@ async fn world(backend: impl Backend, hosts: usize, instances: usize) -> Result<
         reboots: 0,
         resets: 0,
         compute: None,
+        moving: None,
+        moved: None,
     })
     .await?;
     Ok((store, zone))

@@ -171,6 +171,7 @@ fn hypervisor(zone: Id, name: String, agent: Id) -> Hypervisor {
         overcommit_memory_ratio: 2,
         agents: vec![agent],
         maintenance: false,
+        evacuation: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod group;
 mod identity;
 mod login;
 mod maintenance;
+mod migrate;
 mod outbox;
 mod password;
 mod power;
@@ -117,7 +118,9 @@ pub enum RemoteCommand {
     Cost(project::CostArgs),
     /// Make a pool, image, subnet or file backend the default
     SetDefault(set_default::SetDefaultArgs),
-    /// Keep new machines off hypervisors, or let them return
+    /// Move machines to other hypervisors
+    Migrate(migrate::MigrateArgs),
+    /// Keep new machines off hypervisors, empty them, or let machines return
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     /// Keep machines apart: the members of an anti-affinity group
@@ -198,6 +201,7 @@ fn converse(command: &RemoteCommand, session: &Session<'_>) -> Result<ExitCode> 
         C::Usage(args) => project::usage(args, session),
         C::Cost(args) => project::cost(args, session),
         C::SetDefault(args) => set_default::run(args, session),
+        C::Migrate(args) => migrate::run(args, session),
         C::Maintenance(command) => maintenance::run(command, session),
         C::Group(command) => group::run(command, session),
         C::Token(command) => token::run(command, session),

@@ -51,6 +51,8 @@ pub(super) fn create(call: &Call<'_>, place: Place) -> Result<(Transaction, Id, 
         groups: &groups,
         own: None,
         except: None,
+        from: None,
+        planned: None,
     };
     let host = place.elect(&wish, call.snapshot)?;
     machine::reserve(host, call.snapshot, &mut transaction);
@@ -151,6 +153,7 @@ impl Parts<'_> {
             image,
             agent: self.agent,
             compute: Some(self.id),
+            twin: None,
         };
         transaction.create(id, volume, self.now);
         id

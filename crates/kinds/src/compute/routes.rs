@@ -98,25 +98,25 @@ pub const ROWS: &[Row] = &[
         |call| Outcome::json(&instance::wire_state(machine(call)?, call.snapshot)),
     ),
     action("/kompute/{komputeId}/start", "start_kompute", |call| {
-        actions::perform(machine(call)?, Action::Start)
+        actions::perform(machine(call)?, Action::Start, call.snapshot)
     }),
     action("/kompute/{komputeId}/stop", "stop_kompute", |call| {
-        actions::perform(machine(call)?, Action::Stop)
+        actions::perform(machine(call)?, Action::Stop, call.snapshot)
     }),
     action("/kompute/{komputeId}/shutdown", "shutdown_kompute", |call| {
-        actions::perform(machine(call)?, Action::ShutDown)
+        actions::perform(machine(call)?, Action::ShutDown, call.snapshot)
     }),
     action("/kompute/{komputeId}/reboot", "reboot_kompute", |call| {
-        actions::perform(machine(call)?, Action::Reboot)
+        actions::perform(machine(call)?, Action::Reboot, call.snapshot)
     }),
     action("/kompute/{komputeId}/reset", "reset_kompute", |call| {
-        actions::perform(machine(call)?, Action::Reset)
+        actions::perform(machine(call)?, Action::Reset, call.snapshot)
     }),
     action("/kompute/{komputeId}/suspend", "suspend_kompute", |call| {
-        actions::perform(machine(call)?, Action::Suspend)
+        actions::perform(machine(call)?, Action::Suspend, call.snapshot)
     }),
     action("/kompute/{komputeId}/resume", "resume_kompute", |call| {
-        actions::perform(machine(call)?, Action::Resume)
+        actions::perform(machine(call)?, Action::Resume, call.snapshot)
     }),
 ];
 

@@ -13,6 +13,7 @@ use crate::cost::Price;
 use crate::crud;
 use crate::instance::Instance;
 use crate::kind::{Kind, Scope, Updatable};
+use crate::migration::evacuation;
 use crate::route::Call;
 use crate::zone::Zone;
 
@@ -33,6 +34,9 @@ pub struct Hypervisor {
     /// The first is the one that acts.
     pub agents: Vec<Id>,
     pub maintenance: bool,
+    /// In maintenance: its machines are to be moved elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evacuation: Option<evacuation::Wish>,
 }
 
 impl Hypervisor {

@@ -1,6 +1,6 @@
 //! Operations on hypervisors.
 
-use freehold_store::{Key, Transaction};
+use freehold_store::{Entity, Key, Transaction};
 use freehold_types::wire::AgentType;
 use freehold_types::{ApiError, Id, wire};
 use freehold_web::openapi::schema_of;
@@ -12,7 +12,6 @@ use crate::instance::Instance;
 use crate::route::{Call, Link, Outcome, Permission::Operator, Row, Success};
 use crate::zone::Zone;
 use crate::{crud, text};
-use freehold_store::Entity;
 
 const IDS: Success = Success::Model(schema_of::<Vec<Id>>);
 const MODEL: Success = Success::Model(schema_of::<wire::Hypervisor>);
@@ -66,15 +65,8 @@ pub const ROWS: &[Row] = &[
         Success::Model(schema_of::<wire::HypervisorCapabilities>),
         capabilities,
     ),
-    Row::new(
-        "GET",
-        "/kaktus/{kaktusId}/instances",
-        "list_kaktus_instances",
-        Operator,
-        IDS,
-        crud::list_children::<Instance>,
-    )
-    .query(crud::LIST),
+    Row::new("GET", "/kaktus/{kaktusId}/instances", "list_kaktus_instances", Operator, IDS, list_instances)
+        .query(crud::LIST),
     Row::new(
         "PATCH",
         "/kaktus/{kaktusId}/maintenance/enable",
@@ -109,6 +101,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         overcommit_memory_ratio: body.overcommit_memory_ratio,
         agents: body.agents,
         maintenance: false,
+        evacuation: None,
     };
     check(&spec, call)?;
     let id = Id::generate();
@@ -159,9 +152,18 @@ fn capabilities(call: &Call<'_>) -> Result<Outcome, ApiError> {
     })
 }
 
+/// The machines that are on the host; not those that are on their way to it.
+fn list_instances(call: &Call<'_>) -> Result<Outcome, ApiError> {
+    let host = call.object::<Hypervisor>(0)?.id();
+    let machines = call.snapshot.referrers::<Instance>(host);
+    crud::list_of(call, machines.filter(|instance| instance.spec.hypervisor == host))
+}
+
+/// Ends an evacuation, too: what has gone does not come back.
 fn set_maintenance(call: &Call<'_>, maintenance: bool) -> Result<Outcome, ApiError> {
     let hypervisor = call.object::<Hypervisor>(0)?;
     let mut transaction = Transaction::default();
-    transaction.update(hypervisor, Hypervisor { maintenance, ..hypervisor.spec.clone() });
+    let spec = Hypervisor { maintenance, evacuation: None, ..hypervisor.spec.clone() };
+    transaction.update(hypervisor, spec);
     Ok(Outcome::done(transaction))
 }

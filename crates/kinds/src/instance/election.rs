@@ -3,9 +3,11 @@
 //! Hosts are walked from the least loaded up (the store keeps them in that order), so the cost depends on
 //! how many have to be passed over, not on how many there are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use freehold_store::{Amounts, Object, Snapshot};
+use freehold_types::agent::{Facts, Landing};
 use freehold_types::wire::AntiAffinityPolicy;
 use freehold_types::{ApiError, Id};
 
@@ -30,6 +32,10 @@ pub struct Wish<'a> {
     pub own: Option<Id>,
     /// A host that must not be elected.
     pub except: Option<Id>,
+    /// What the host tells that it comes from, when it moves: only alike hosts that take machines will do.
+    pub from: Option<&'a Facts>,
+    /// What is meant to come to hosts besides what is there.
+    pub planned: Option<&'a BTreeMap<Id, Amounts>>,
 }
 
 /// Why hosts were passed over, in numbers.
@@ -40,23 +46,47 @@ pub struct Rejections {
     pub full: usize,
     pub storage: usize,
     pub antiaffinity: usize,
+    pub migration: usize,
+    pub unlike: usize,
+    /// The host that must not be elected; no reason that is told.
+    pub own: usize,
 }
 
-impl fmt::Display for Rejections {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = [
+impl Rejections {
+    /// How many hosts were passed over for each reason.
+    const fn counted(&self) -> [(usize, &'static str); 7] {
+        [
             (self.offline, "offline"),
             (self.maintenance, "in maintenance"),
             (self.full, "without enough free CPU or memory"),
             (self.storage, "not attached to the storage pool"),
             (self.antiaffinity, "excluded by an anti-affinity group"),
-        ];
+            (self.migration, "not set up to take machines from other hosts (`migration_uri`)"),
+            (self.unlike, "of another processor architecture or accelerator"),
+        ]
+    }
+
+    /// Why the one host that was looked at was passed over.
+    fn reason(&self) -> String {
+        let reasons = self.counted().into_iter().filter(|(count, _)| *count > 0);
+        reasons.map(|(_, reason)| format!("it is {reason}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Rejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;
-        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, reason) in self.counted().into_iter().filter(|(count, _)| *count > 0) {
             write!(f, "{}{count} {reason}", if first { "" } else { ", " })?;
             first = false;
         }
-        if first { f.write_str("it has no hypervisor") } else { Ok(()) }
+        if first && self.own > 0 {
+            f.write_str("it has no other hypervisor")
+        } else if first {
+            f.write_str("it has no hypervisor")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -73,6 +103,20 @@ pub fn elect<'a>(
         let name = snapshot.get::<Zone>(zone).map_or_else(|| zone.to_string(), |zone| zone.spec.name.clone());
         ApiError::invalid(format!("no host of the zone `{name}` can take `{}`: {rejections}", wish.name))
     })
+}
+
+/// Says whether a host can take it.
+///
+/// # Errors
+/// 422 with the reason.
+pub fn check(host: &Object<Hypervisor>, wish: &Wish<'_>, snapshot: &Snapshot) -> Result<(), ApiError> {
+    let (exclusions, mut rejections) = (Exclusions::of(wish, snapshot), Rejections::default());
+    if is_candidate(host, wish, &exclusions, snapshot, &mut rejections) {
+        return Ok(());
+    }
+    let reason =
+        if wish.except == Some(host.id()) { "it is there already".to_owned() } else { rejections.reason() };
+    Err(ApiError::invalid(format!("the host `{}` cannot take `{}`: {reason}", host.spec.name, wish.name)))
 }
 
 fn elect_or_explain<'a>(
@@ -145,9 +189,17 @@ impl Exclusions {
             let others = group.spec.members(snapshot).filter(|member| Some(member.id()) != wish.own);
             match group.spec.policy {
                 AntiAffinityPolicy::Host => {
-                    exclusions.hosts.extend(others.map(|member| member.spec.hypervisor));
+                    let hosts =
+                        |member: &Object<Instance>| [Some(member.spec.hypervisor), member.spec.going_to()];
+                    exclusions.hosts.extend(others.flat_map(hosts).flatten());
                 }
-                AntiAffinityPolicy::Zone => exclusions.zones.extend(others.map(|member| member.spec.zone)),
+                AntiAffinityPolicy::Zone => {
+                    let going = |member: &Object<Instance>| {
+                        Some(snapshot.get::<Hypervisor>(member.spec.going_to()?)?.spec.zone)
+                    };
+                    let zones = |member: &Object<Instance>| [Some(member.spec.zone), going(member)];
+                    exclusions.zones.extend(others.flat_map(zones).flatten());
+                }
             }
         }
         exclusions
@@ -170,18 +222,37 @@ fn is_candidate(
         &mut rejections.storage
     } else if exclusions.hosts.contains(&host.id()) || exclusions.zones.contains(&spec.zone) {
         &mut rejections.antiaffinity
+    } else if wish.from.is_some() && landing_of(host, snapshot).is_none() {
+        &mut rejections.migration
+    } else if !wish.from.is_none_or(|from| is_alike(from, host, snapshot)) {
+        &mut rejections.unlike
     } else if !has_room(host, wish, snapshot) {
         &mut rejections.full
     } else {
-        return wish.except != Some(host.id());
+        let own = wish.except == Some(host.id());
+        rejections.own += usize::from(own);
+        return !own;
     };
     *reason += 1;
     false
 }
 
+/// Where machines can come to on a host.
+pub(crate) fn landing_of<'a>(host: &Object<Hypervisor>, snapshot: &'a Snapshot) -> Option<&'a Landing> {
+    host.spec.facts(snapshot)?.landing.as_ref()
+}
+
+/// Whether what runs on one host can run on another.
+fn is_alike(from: &Facts, host: &Object<Hypervisor>, snapshot: &Snapshot) -> bool {
+    host.spec.facts(snapshot).is_some_and(|facts| {
+        (&facts.architecture, &facts.accelerator) == (&from.architecture, &from.accelerator)
+    })
+}
+
 fn has_room(host: &Object<Hypervisor>, wish: &Wish<'_>, snapshot: &Snapshot) -> bool {
     let Some(facts) = host.spec.facts(snapshot) else { return false };
-    let used = snapshot.usage(host.id()).plus(wish.amounts);
+    let planned = wish.planned.and_then(|planned| planned.get(&host.id())).copied().unwrap_or_default();
+    let used = snapshot.usage(host.id()).plus(wish.amounts).plus(planned);
     used.exceeds(&host.spec.capacity(facts)).is_none()
 }
 

@@ -12,7 +12,7 @@ mod state;
 use freehold_store::{Amounts, Entity, Object, Reference, Snapshot};
 use freehold_types::agent::{Firmware, Power};
 use freehold_types::wire::OperatingSystem;
-use freehold_types::{Id, Secret, wire};
+use freehold_types::{Id, Secret, Timestamp, wire};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::Adapter;
@@ -31,6 +31,7 @@ pub(crate) use routes::{NEW, action, updated};
 pub use seed::check as check_seed_templates;
 pub(crate) use slice::local_address_of;
 pub use state::wire_state;
+pub(crate) use state::{is_paused, is_running};
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,12 +59,64 @@ pub struct Instance {
     pub resets: u64,
     /// The compute that made it, and takes it along when it goes.
     pub compute: Option<Id>,
+    /// While it goes to another host, and until nothing of it is left on the one that it does not run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Moving>,
+    /// How its last move ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+}
+
+/// What another host has to do with a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// Where it goes to while it goes; where leftovers may be after that.
+    pub other: Id,
+    pub stage: Stage,
+}
+
+/// How far a move is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The other host makes ready; then the machine goes.
+    Going { id: Id, live: bool, restart: bool, since: Timestamp },
+    /// The other host removes what it has of it.
+    Cleaning,
+}
+
+/// How a move ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub source: Id,
+    pub target: Id,
+    pub live: bool,
+    pub at: Timestamp,
+    /// Why it stayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 impl Instance {
     /// Keeps names of instances of a project apart; they are host names in one domain.
     pub fn name_claim(project: Id, name: &str) -> String {
         format!("instance/name/{project}/{}", name.to_ascii_lowercase())
+    }
+
+    /// The host that it is going to.
+    pub fn going_to(&self) -> Option<Id> {
+        let moving = self.moving.as_ref()?;
+        matches!(moving.stage, Stage::Going { .. }).then_some(moving.other)
+    }
+
+    /// The hosts that must have something of it, or may have: its own first.
+    pub fn hosts(&self) -> impl Iterator<Item = Id> {
+        std::iter::once(self.hypervisor).chain(self.moving.as_ref().map(|moving| moving.other))
+    }
+
+    /// The agent of its own host.
+    pub fn agent(&self, snapshot: &Snapshot) -> Option<Id> {
+        snapshot.get::<Hypervisor>(self.hypervisor)?.spec.agent()
     }
 
     /// What it takes of a host and of its project's quotas.
@@ -88,8 +141,8 @@ impl Entity for Instance {
             Reference::strong::<Project>(self.project),
             Reference::strong::<Region>(self.region),
             Reference::strong::<Zone>(self.zone),
-            Reference::strong::<Hypervisor>(self.hypervisor),
         ];
+        links.extend(self.hosts().map(Reference::strong::<Hypervisor>));
         links.extend(self.adapters.iter().copied().map(Reference::strong::<Adapter>));
         links.extend(self.volumes.iter().copied().map(Reference::strong::<Volume>));
         // Weak: the compute names its instance strongly, and removes it when it goes.
@@ -98,7 +151,12 @@ impl Entity for Instance {
     }
 
     fn usage(&self) -> Vec<(Id, Amounts)> {
-        vec![(self.project, self.amounts()), (self.hypervisor, self.amounts())]
+        // While it goes it takes room on both hosts.
+        [self.project, self.hypervisor]
+            .into_iter()
+            .chain(self.going_to())
+            .map(|target| (target, self.amounts()))
+            .collect()
     }
 
     fn label(&self) -> Option<&str> {

@@ -116,6 +116,20 @@ pub fn groups<'a>(
         .collect()
 }
 
+/// Refuses a machine that goes to another host.
+///
+/// # Errors
+/// 409.
+pub fn refuse_going(instance: &Object<Instance>) -> Result<(), ApiError> {
+    match instance.spec.going_to() {
+        None => Ok(()),
+        Some(_) => Err(ApiError::conflict(format!(
+            "the instance `{}` is on its way to another host; try again when it has arrived",
+            instance.spec.name
+        ))),
+    }
+}
+
 /// Demands that a host stays within its capacity, at the commit.
 pub fn reserve(host: &Object<Hypervisor>, snapshot: &Snapshot, transaction: &mut Transaction) {
     if let Some(facts) = host.spec.facts(snapshot) {
@@ -177,6 +191,8 @@ impl New {
             reboots: 0,
             resets: 0,
             compute: self.compute,
+            moving: None,
+            moved: None,
         }
     }
 }

@@ -148,6 +148,8 @@ fn create(call: &Call<'_>, place: Place) -> Result<Outcome, ApiError> {
         groups: &groups,
         own: None,
         except: None,
+        from: None,
+        planned: None,
     };
     let host = place.elect(&wish, call.snapshot)?;
     plan::reserve(host, call.snapshot, &mut transaction);
@@ -192,6 +194,7 @@ pub(crate) fn updated(
     call: &Call<'_>,
 ) -> Result<Transaction, ApiError> {
     crud::refuse_deleting(instance)?;
+    plan::refuse_going(instance)?;
     let current = &instance.spec;
     let project = call.find::<Project>(current.project)?;
     let name = crud::changed_name::<Instance>(&current.name, change.name)?;

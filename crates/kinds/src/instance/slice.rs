@@ -13,6 +13,7 @@ use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::gateway::Gateway;
 use crate::hypervisor::Hypervisor;
+use crate::migration;
 use crate::network::Network;
 use crate::placed::Placed;
 use crate::project::{self, Project};
@@ -33,16 +34,26 @@ impl Placed for Instance {
     const OBJECT: ObjectKind = ObjectKind::Machine;
 
     fn agents(object: &Object<Self>, snapshot: &Snapshot) -> Vec<Id> {
-        snapshot
-            .get::<Hypervisor>(object.spec.hypervisor)
-            .and_then(|host| host.spec.agent())
-            .into_iter()
-            .collect()
+        let hosts = object.spec.hosts().filter_map(|id| snapshot.get::<Hypervisor>(id));
+        hosts.filter_map(|host| host.spec.agent()).collect()
+    }
+
+    fn is_wanted(object: &Object<Self>, agent: Id, snapshot: &Snapshot) -> bool {
+        let spec = &object.spec;
+        let hosts = std::iter::once(spec.hypervisor).chain(spec.going_to());
+        let mut agents = hosts.filter_map(|id| snapshot.get::<Hypervisor>(id)?.spec.agent());
+        !object.is_deleting() && agents.any(|wanted| wanted == agent)
+    }
+
+    /// A machine that goes elsewhere is not where it should be; leftovers do not count.
+    fn is_settled(object: &Object<Self>, snapshot: &Snapshot) -> bool {
+        let agents: Vec<Id> = object.spec.agent(snapshot).into_iter().collect();
+        object.spec.going_to().is_none() && object.status.is_ready(&agents, object.meta.generation)
     }
 
     fn specification(
         object: &Object<Self>,
-        _: Id,
+        agent: Id,
         snapshot: &Snapshot,
         environment: &Environment,
     ) -> Option<Specification> {
@@ -69,6 +80,7 @@ impl Placed for Instance {
             power: spec.power,
             reboots: spec.reboots,
             resets: spec.resets,
+            motion: migration::motion(object, agent, snapshot),
         })))
     }
 }

@@ -14,7 +14,7 @@ pub fn wire_state(instance: &Object<Instance>, snapshot: &Snapshot) -> InstanceS
     let online = snapshot
         .get::<Hypervisor>(instance.spec.hypervisor)
         .is_some_and(|host| host.spec.is_online(snapshot));
-    match instance.status.first() {
+    match instance.status.on(instance.spec.agent(snapshot)) {
         _ if !online => answer("No State", "Unknown"),
         None => answer("No State", "Starting Up"),
         Some(state) => match (&state.detail, state.phase) {
@@ -27,17 +27,17 @@ pub fn wire_state(instance: &Object<Instance>, snapshot: &Snapshot) -> InstanceS
 }
 
 /// Whether its node told that it runs.
-pub(super) fn is_running(instance: &Object<Instance>) -> bool {
-    is_in(instance, &["Running", "Blocked"])
+pub(crate) fn is_running(instance: &Object<Instance>, snapshot: &Snapshot) -> bool {
+    is_in(instance, &["Running", "Blocked"], snapshot)
 }
 
 /// Whether its node told that it is frozen.
-pub(super) fn is_paused(instance: &Object<Instance>) -> bool {
-    is_in(instance, &["Paused", "PM Suspended"])
+pub(crate) fn is_paused(instance: &Object<Instance>, snapshot: &Snapshot) -> bool {
+    is_in(instance, &["Paused", "PM Suspended"], snapshot)
 }
 
-fn is_in(instance: &Object<Instance>, states: &[&str]) -> bool {
-    instance.status.first().is_some_and(|state| match &state.detail {
+fn is_in(instance: &Object<Instance>, states: &[&str], snapshot: &Snapshot) -> bool {
+    instance.status.on(instance.spec.agent(snapshot)).is_some_and(|state| match &state.detail {
         Some(Detail::Machine(detail)) => states.contains(&detail.state.as_str()),
         _ => false,
     })

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::hypervisor::Hypervisor;
-use crate::instance::Instance;
+use crate::instance::{Instance, Stage};
 use crate::kind::{Kind, Scope, Updatable};
 use crate::placed::{Placed, PlacedStatus};
 use crate::region::Region;
@@ -156,7 +156,7 @@ impl Placed for Network {
         let hosts = || snapshot.referrers::<Hypervisor>(agent);
         let machines = hosts()
             .flat_map(|host| snapshot.referrers::<Instance>(host.id()))
-            .filter(|instance| !is_gone(instance))
+            .filter(|instance| !is_gone(instance, agent))
             .flat_map(|instance| instance.spec.adapters.iter())
             .filter_map(|adapter| snapshot.get::<Subnet>(snapshot.get::<Adapter>(*adapter)?.spec.subnet))
             .any(|subnet| subnet.spec.network == object.id());
@@ -188,8 +188,11 @@ fn agents_with_machines(network: Id, snapshot: &Snapshot) -> Vec<Id> {
         .referrers::<Subnet>(network)
         .flat_map(|subnet| snapshot.referrers::<Adapter>(subnet.id()))
         .flat_map(|adapter| snapshot.referrers::<Instance>(adapter.id()))
-        .filter(|instance| !is_gone(instance))
-        .filter_map(|instance| snapshot.get::<Hypervisor>(instance.spec.hypervisor)?.spec.agent())
+        .flat_map(|instance| {
+            let hosts = instance.spec.hosts().filter_map(|host| snapshot.get::<Hypervisor>(host));
+            let agents = hosts.filter_map(|host| host.spec.agent());
+            agents.filter(|agent| !is_gone(instance, *agent)).collect::<Vec<_>>()
+        })
         .chain(service::agents_in(network, snapshot))
         .collect();
     agents.sort_unstable();
@@ -197,10 +200,11 @@ fn agents_with_machines(network: Id, snapshot: &Snapshot) -> Vec<Id> {
     agents
 }
 
-/// Whether a machine on its way out has been removed from its host.
-fn is_gone(instance: &Object<Instance>) -> bool {
-    instance.is_deleting()
-        && instance.status.first().is_some_and(|state| state.is_gone(instance.meta.generation))
+/// Whether a machine on its way out, or moved elsewhere, has been removed from a host.
+fn is_gone(instance: &Object<Instance>, agent: Id) -> bool {
+    let leaves = instance.is_deleting()
+        || instance.spec.moving.as_ref().is_some_and(|moving| moving.stage == Stage::Cleaning);
+    leaves && instance.status.is_gone(agent, instance.meta.generation)
 }
 
 fn link(object: &Object<Network>, agent: Id, snapshot: &Snapshot) -> SegmentLink {

@@ -33,6 +33,8 @@ pub(crate) struct World {
     runtime: tokio::runtime::Runtime,
     /// The time of requests. It stands still unless moved.
     pub(crate) now: Timestamp,
+    /// Why no machine can leave its host; they can, when there is nothing here.
+    pub(crate) rooted: Option<String>,
     pub(crate) environment: Environment,
 }
 
@@ -43,6 +45,7 @@ impl World {
             store: Store::open(Memory::default(), registry::store_registry()).unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
             now: Timestamp::from_millis(1_800_000_000_000),
+            rooted: None,
             environment: Environment::for_tests(),
         }
     }

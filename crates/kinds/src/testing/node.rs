@@ -2,14 +2,18 @@
 
 use freehold_store::Transaction;
 use freehold_types::Id;
+use std::net::{IpAddr, Ipv4Addr};
+
 use freehold_types::agent::{
-    Desired, Detail, Facts, Machine, MachineDetail, Observed, Phase, PowerTarget, Specification, State,
+    Departure, Desired, Detail, Facts, Landing, Machine, MachineDetail, Motion, Observed, Outcome, Phase,
+    PowerTarget, Specification, State,
 };
 use freehold_types::service::{BalancerDetail, GatewayDetail};
 use freehold_types::size::GIB;
 
 use super::World;
 use crate::agent::{Agent, AgentStatus};
+use crate::migration::follow;
 use crate::{finalize, slice};
 
 /// Rounds after which a world that still changes is said to be unstable.
@@ -30,6 +34,11 @@ impl World {
             memory: 32 * GIB,
             accelerator: "kvm".to_owned(),
             features: ["uefi", "bios", "vlan", "vxlan"].map(str::to_owned).to_vec(),
+            landing: Some(Landing {
+                uri: format!("qemu+tls://node-{agent}/system"),
+                directory: "/var/lib/freehold/node/machines".to_owned(),
+                display_listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            }),
             ..Facts::default()
         };
         let status = AgentStatus { connected: true, since: Some(self.now), facts: Some(facts) };
@@ -70,7 +79,8 @@ impl World {
         let snapshot = self.snapshot();
         let mut transaction = Transaction::default();
         for desired in self.desired(agent) {
-            assert!(slice::observe(agent, &obey(&desired), &snapshot, &mut transaction), "{desired:?}");
+            let observed = self.obey(&desired);
+            assert!(slice::observe(agent, &observed, &snapshot, &mut transaction), "{desired:?}");
         }
         self.commit(transaction);
     }
@@ -83,17 +93,38 @@ impl World {
             if let Some(transaction) = finalize::removal(key, &self.snapshot()) {
                 self.commit(transaction);
             }
+            if let Some(transaction) = follow::step(key, &self.snapshot(), self.now) {
+                self.commit(transaction);
+            }
         }
     }
-}
 
-fn obey(desired: &Desired) -> Observed {
-    let (phase, detail) = match &desired.state {
-        State::Absent(_) => (Phase::Absent, None),
-        State::Present(specification) => (Phase::Ready, detail(specification)),
-    };
-    let Desired { key, generation, .. } = *desired;
-    Observed { key, generation, phase, message: String::new(), detail }
+    fn obey(&self, desired: &Desired) -> Observed {
+        let (phase, detail) = match &desired.state {
+            State::Absent(_) => (Phase::Absent, None),
+            State::Present(Specification::Machine(machine)) => {
+                (Phase::Ready, Some(Detail::Machine(self.state_of(machine))))
+            }
+            State::Present(specification) => (Phase::Ready, detail(specification)),
+        };
+        let Desired { key, generation, .. } = *desired;
+        Observed { key, generation, phase, message: String::new(), detail }
+    }
+
+    fn state_of(&self, machine: &Machine) -> MachineDetail {
+        match &machine.motion {
+            None => at_rest(machine),
+            Some(Motion::Incoming) => MachineDetail::new("No State", "Migration"),
+            Some(Motion::Outgoing(outgoing)) => {
+                let rooted = self.rooted.clone().map(|reason| Outcome::Stayed { reason });
+                let (outcome, detail) = match rooted {
+                    Some(outcome) => (outcome, at_rest(machine)),
+                    None => (Outcome::Left, MachineDetail::new("Shutoff", "Migrated")),
+                };
+                MachineDetail { departure: Some(Departure { id: outgoing.id, outcome }), ..detail }
+            }
+        }
+    }
 }
 
 fn detail(specification: &Specification) -> Option<Detail> {
@@ -103,24 +134,23 @@ fn detail(specification: &Specification) -> Option<Detail> {
         }
         Specification::Image(_) => Detail::Image { virtual_size: 2 * GIB, fetched: GIB, total: Some(GIB) },
         Specification::Volume(volume) => Detail::Volume { bytes: volume.bytes },
-        Specification::Machine(machine) => Detail::Machine(state_of(machine)),
         Specification::Gateway(gateway) => Detail::Gateway(GatewayDetail {
             active: gateway.pairs.iter().map(|pair| pair.vrid).collect(),
             tunnels: Vec::new(),
         }),
         Specification::Balancer(_) => Detail::Balancer(BalancerDetail { active: true, backends: Vec::new() }),
         Specification::Share(_) => Detail::Share { bytes: 4_096 },
-        Specification::Segment(_) | Specification::DnsZone(_) => return None,
+        Specification::Segment(_) | Specification::DnsZone(_) | Specification::Machine(_) => return None,
     };
     Some(detail)
 }
 
-fn state_of(machine: &Machine) -> MachineDetail {
+fn at_rest(machine: &Machine) -> MachineDetail {
     let (state, reason) = match machine.power.target {
         PowerTarget::Running => ("Running", "Booted"),
         PowerTarget::Off => ("Shutoff", "Destroyed"),
         PowerTarget::ShutDown => ("Shutoff", "Shutdown"),
         PowerTarget::Paused => ("Paused", "User"),
     };
-    MachineDetail { state: state.to_owned(), reason: reason.to_owned(), restart_needed: false }
+    MachineDetail::new(state, reason)
 }

@@ -37,6 +37,17 @@ pub struct Volume {
     pub agent: Id,
     /// The compute that made it, and takes it along when it goes.
     pub compute: Option<Id>,
+    /// The other half of a volume of a local pool whose machine moves, until it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<Twin>,
+}
+
+/// A volume on a second node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Twin {
+    pub agent: Id,
+    /// Whether the machine is coming to it; otherwise it is to be removed.
+    pub wanted: bool,
 }
 
 impl Volume {
@@ -61,6 +72,7 @@ impl Entity for Volume {
             Reference::strong::<Pool>(self.pool),
             Reference::strong::<Agent>(self.agent),
         ];
+        links.extend(self.twin.as_ref().map(|twin| Reference::strong::<Agent>(twin.agent)));
         links.extend(self.image.map(Reference::strong::<Image>));
         // Weak: the compute names its volumes strongly, and removes them when it goes.
         links.extend(self.compute.map(Reference::weak::<Compute>));
@@ -96,7 +108,17 @@ impl Placed for Volume {
     const OBJECT: ObjectKind = ObjectKind::Volume;
 
     fn agents(object: &Object<Self>, _: &Snapshot) -> Vec<Id> {
-        vec![object.spec.agent]
+        std::iter::once(object.spec.agent).chain(object.spec.twin.as_ref().map(|twin| twin.agent)).collect()
+    }
+
+    fn is_wanted(object: &Object<Self>, agent: Id, _: &Snapshot) -> bool {
+        let twin = object.spec.twin.as_ref().filter(|twin| twin.wanted);
+        !object.is_deleting() && (object.spec.agent == agent || twin.is_some_and(|twin| twin.agent == agent))
+    }
+
+    /// A second half does not count.
+    fn is_settled(object: &Object<Self>, _: &Snapshot) -> bool {
+        object.status.is_ready(&[object.spec.agent], object.meta.generation)
     }
 
     fn specification(object: &Object<Self>, _: Id, _: &Snapshot, _: &Environment) -> Option<Specification> {

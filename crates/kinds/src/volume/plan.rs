@@ -73,6 +73,7 @@ pub fn grow(
     }
     check_size(bytes, None)?;
     if bytes > current {
+        refuse_moving(volume)?;
         let project = snapshot
             .get::<Project>(volume.spec.project)
             .ok_or_else(|| crate::route::not_found::<Project>(volume.spec.project))?;
@@ -81,6 +82,20 @@ pub fn grow(
         transaction.update(volume, Volume { size: bytes, ..volume.spec.clone() });
     }
     Ok(())
+}
+
+/// Refuses a volume whose machine moves with it.
+///
+/// # Errors
+/// 409.
+pub fn refuse_moving(volume: &Object<Volume>) -> Result<(), ApiError> {
+    match volume.spec.twin {
+        None => Ok(()),
+        Some(_) => Err(ApiError::conflict(format!(
+            "the volume {} is on its way from one host to another; try again when its machine has arrived",
+            crud::named(volume),
+        ))),
+    }
 }
 
 /// Whether a volume holds an operating system.

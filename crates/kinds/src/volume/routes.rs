@@ -110,6 +110,7 @@ fn create(call: &Call<'_>) -> Result<Outcome, ApiError> {
         image: image.map(Object::id),
         agent: plan::maker(pool, call.snapshot)?,
         compute: None,
+        twin: None,
     };
     let id = Id::generate();
     transaction.create(id, volume, call.now);

@@ -171,6 +171,7 @@ fn facts(hostname: &str, processors: &str, memory: &str) -> Facts {
         accelerator: String::new(),
         address: None,
         features: vec!["dns".to_owned()],
+        landing: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freehold_types::Id;
-use freehold_types::agent::{Detail, Facts, Image, Machine, MachineDetail, ObjectKey, Pool, Segment, Volume};
+use freehold_types::agent::{
+    Departure, Detail, Facts, Image, Machine, MachineDetail, ObjectKey, Pool, Segment, Volume,
+};
 use freehold_types::service::{Balancer, BalancerDetail, DnsZone, Gateway, GatewayDetail, Share};
 use tokio::sync::{mpsc, watch};
 
@@ -103,6 +105,9 @@ pub struct MachineMemory {
     pub resets: u64,
     /// The guest switched itself off after the last applied target: it stays off until the next serial.
     pub guest_off: bool,
+    /// How the last move away ended, so that none is made twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
 }
 
 /// Machines: definition and life cycle.
@@ -112,7 +117,8 @@ pub trait Machines: Send + Sync {
     async fn facts(&self) -> Result<Facts, HostError>;
 
     /// Defines or redefines the machine and brings it to its power target, verbs included. A change that
-    /// a running machine cannot take is left for its next start (`restart_needed`).
+    /// a running machine cannot take is left for its next start (`restart_needed`). One that is in motion is
+    /// made ready for, or sent away.
     async fn ensure_machine(
         &self,
         plan: &MachinePlan<'_>,

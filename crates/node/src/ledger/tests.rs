@@ -98,7 +98,7 @@ async fn history(directory: &Path) -> Vec<(u64, State)> {
     let length = || std::fs::metadata(directory.join("ledger.log")).unwrap().len();
     let mut history = vec![(length(), ledger.state().clone())];
     let rebooted = change(machine(MACHINE, &[VOLUME], &[SEGMENT]), |machine| machine.reboots = 1);
-    let done = MachineMemory { power_serial: 1, reboots: 1, resets: 0, guest_off: true };
+    let done = MachineMemory { power_serial: 1, reboots: 1, guest_off: true, ..MachineMemory::default() };
     let mut forget = partial(4, Vec::new());
     forget.forget = vec![key(ObjectKind::Machine, MACHINE)];
     for step in [

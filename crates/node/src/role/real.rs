@@ -82,6 +82,7 @@ async fn hypervisor(config: &NodeConfig) -> Result<Host, NodeError> {
         state_directory: config.machines_directory(),
         display: config.display,
         display_listen: config.display_listen,
+        migration_uri: config.migration_uri.clone(),
     })
     .await
     .map_err(NodeError::Host)?;

@@ -159,6 +159,7 @@ impl Stage {
                 power: Power { serial: 1, target: PowerTarget::Running },
                 reboots: 0,
                 resets: 0,
+                motion: None,
             },
             memory: MachineMemory::default(),
             volumes: vec![(disk, volume)],

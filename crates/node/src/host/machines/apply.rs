@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use freehold_types::Id;
-use freehold_types::agent::{MachineDetail, Power};
+use freehold_types::agent::{MachineDetail, Nic, Power};
 use virt::domain::Domain;
 use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
-use super::plan::{self, Action, Found, Target};
+use super::plan::{self, Action, Life, Target};
+use super::ports;
 use super::profile::Profile;
 use super::remedy;
 use super::state::{self, Mark};
@@ -29,18 +30,29 @@ pub(super) struct Order {
     pub(super) resets: u64,
     /// The guest was asked to shut down in order to be started again.
     pub(super) restarting: bool,
+    /// Its disks, in order.
+    pub(super) disks: Vec<Id>,
+    pub(super) nics: Vec<Nic>,
+}
+
+/// A domain of ours, as far as a move goes.
+pub(super) struct Found {
+    pub(super) domain: Domain,
+    pub(super) life: Life,
+    /// It went to another host.
+    pub(super) has_migrated: bool,
 }
 
 /// A domain of ours, and what is known of it.
 struct Ours {
     domain: Domain,
-    found: Found,
+    found: plan::Found,
     texts: (&'static str, &'static str),
 }
 
 impl Ours {
     fn detail(&self, restart_needed: bool) -> MachineDetail {
-        MachineDetail { state: self.texts.0.to_owned(), reason: self.texts.1.to_owned(), restart_needed }
+        MachineDetail { restart_needed, ..MachineDetail::new(self.texts.0, self.texts.1) }
     }
 }
 
@@ -69,10 +81,7 @@ impl Hand {
         restarting: &mut bool,
     ) -> Result<MachineDetail, HostError> {
         let ours = self.find()?.map(|(ours, _)| ours);
-        seed::write(&profile.state_directory, self.id, &order.seed)
-            .map_err(|error| self.failed("write its seed", &error))?;
-        seed::make_passable(&profile.serial_directory())
-            .map_err(|error| self.failed("make the directory of its serial log", &error))?;
+        self.furnish(order, profile)?;
         let target = Target {
             definition: &order.definition.digest,
             hardware: &order.definition.hardware,
@@ -120,14 +129,31 @@ impl Hand {
         Ok(ours.detail(plan.restart_needed && ours.found.running_hardware.is_some()))
     }
 
+    /// Makes what a machine needs beside its disks and networks: what lies on disk, and the guard of its ports.
+    pub(super) fn furnish(&self, order: &Order, profile: &Profile) -> Result<(), HostError> {
+        ports::guard(&order.nics)?;
+        seed::write(&profile.state_directory, self.id, &order.seed)
+            .map_err(|error| self.failed("write its seed", &error))?;
+        seed::make_passable(&profile.serial_directory())
+            .map_err(|error| self.failed("make the directory of its serial log", &error))
+    }
+
+    /// The domain, for a move.
+    pub(super) fn domain(&self) -> Result<Option<Found>, HostError> {
+        let Some((ours, _)) = self.find()? else { return Ok(None) };
+        let has_migrated = ours.texts == ("Shutoff", "Migrated");
+        Ok(Some(Found { life: ours.found.life, domain: ours.domain, has_migrated }))
+    }
+
     /// Stops it hard and removes all that was made for it.
-    pub(super) fn remove(&self, profile: &Profile) -> Result<(), HostError> {
+    pub(super) fn remove(&self, profile: &Profile, nics: &[Nic]) -> Result<(), HostError> {
         if let Some((ours, _)) = self.find()? {
             if ours.found.running_hardware.is_some() {
                 self.act(&ours.domain, &Action::Stop)?;
             }
             self.undefine(&ours.domain)?;
         }
+        ports::release(nics)?;
         seed::remove(&profile.state_directory, self.id)
             .map_err(|error| self.failed("remove its seed", &error))?;
         remove_logs(profile, self.id).map_err(|error| self.failed("remove its serial log", &error))
@@ -183,7 +209,7 @@ impl Hand {
                  undefine), then the machine is made"
             )));
         }
-        let found = Found {
+        let found = plan::Found {
             definition: stored.as_ref().map(|mark| mark.definition.clone()),
             running_hardware: active.then(|| live.map(|mark| mark.hardware).unwrap_or_default()),
             life: state::life(state, reason),
@@ -262,7 +288,7 @@ impl Hand {
         domain.get_xml_desc(flags).map_err(|error| self.libvirt("be read", &error))
     }
 
-    fn libvirt(&self, what: &str, error: &Error) -> HostError {
+    pub(super) fn libvirt(&self, what: &str, error: &Error) -> HostError {
         HostError::Failed(format!("machine {} ({}) cannot {what}: {}", self.name, self.id, error.message()))
     }
 
@@ -278,7 +304,7 @@ impl Hand {
         HostError::Failed(format!("machine {} ({}): cannot {what}: {error}", self.name, self.id))
     }
 
-    fn vanished(&self) -> HostError {
+    pub(super) fn vanished(&self) -> HostError {
         HostError::Failed(format!(
             "machine {} ({}) vanished from libvirt while it was being made",
             self.name, self.id

@@ -7,6 +7,7 @@ use freehold_types::agent::{Pool, PoolDriver};
 use freehold_types::wire::OperatingSystem;
 
 use super::element::Element;
+use super::ports;
 use super::profile::{Architecture, Display, Profile};
 use crate::host::MachinePlan;
 
@@ -50,6 +51,8 @@ pub(super) fn render(plan: &MachinePlan<'_>, profile: &Profile) -> Result<Elemen
             .with("type", "bridge")
             .child(Element::new("mac").with("address", nic.mac))
             .child(Element::new("source").with("bridge", bridge))
+            // A name of ours, by which the packet filter knows it.
+            .child(Element::new("target").with("dev", ports::port(nic.mac)))
             .child(Element::new("model").with("type", "virtio"))
             // Machines start from their disk; the network boot program would only delay them.
             .child(Element::new("rom").with("enabled", "no"));

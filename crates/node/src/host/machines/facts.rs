@@ -77,6 +77,7 @@ pub(super) fn facts(sources: &Sources<'_>, profile: &Profile) -> Result<Facts, S
         accelerator: profile.accelerator.to_string(),
         address: None,
         features: features(domain.root_element(), profile, sources.swtpm),
+        landing: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

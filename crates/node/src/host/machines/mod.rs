@@ -22,7 +22,9 @@ mod devices;
 mod element;
 mod facts;
 mod link;
+mod motion;
 mod plan;
+pub mod ports;
 mod profile;
 mod remedy;
 #[cfg(test)]
@@ -38,8 +40,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use freehold_types::Id;
-use freehold_types::agent::{Facts, Machine, MachineDetail, ObjectKey};
-use tokio::sync::mpsc;
+use freehold_types::agent::{Facts, Landing, Machine, MachineDetail, Motion, ObjectKey};
+use tokio::sync::{mpsc, oneshot};
 
 use self::apply::{Hand, Order};
 use self::devices::Refusal;
@@ -60,6 +62,8 @@ pub struct LibvirtConfig {
     /// Address on which screens listen. They have no password: anything but loopback is for a network
     /// that only administrators reach. "All addresses" is refused.
     pub display_listen: IpAddr,
+    /// By which the libvirt of other hosts reaches this one; without it no machine comes from them.
+    pub migration_uri: Option<String>,
 }
 
 impl LibvirtConfig {
@@ -71,6 +75,7 @@ impl LibvirtConfig {
             state_directory: state_directory.into(),
             display: Display::Vnc,
             display_listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            migration_uri: None,
         }
     }
 }
@@ -79,6 +84,7 @@ impl LibvirtConfig {
 pub struct Libvirt {
     link: Arc<Link>,
     profile: Arc<Profile>,
+    landing: Option<Landing>,
     events: Mutex<Option<mpsc::UnboundedReceiver<ObjectKey>>>,
     /// Machines whose guest was asked to shut down in order to be started again. Lost with the process,
     /// and then the guest is asked once more.
@@ -142,6 +148,11 @@ impl Libvirt {
         let link = Link::start(&config.uri, changed).map_err(HostError::Failed)?;
         Ok(Self {
             link: Arc::new(link),
+            landing: config.migration_uri.clone().map(|uri| Landing {
+                uri,
+                directory: profile.state_directory.display().to_string(),
+                display_listen: profile.display_listen,
+            }),
             profile: Arc::new(profile),
             events: Mutex::new(Some(events)),
             restarting: Mutex::new(BTreeSet::new()),
@@ -162,6 +173,8 @@ impl Libvirt {
             reboots: machine.reboots,
             resets: machine.resets,
             restarting: self.with_restarting(|restarting| restarting.contains(&plan.id)),
+            disks: machine.disks.clone(),
+            nics: machine.nics.clone(),
         })
     }
 
@@ -179,7 +192,9 @@ impl Machines for Libvirt {
     async fn facts(&self) -> Result<Facts, HostError> {
         let session = self.link.session()?;
         let profile = Arc::clone(&self.profile);
-        blocking("read the capabilities of libvirt", move || facts::observe(&session, &profile)).await?
+        let read = move || facts::observe(&session, &profile);
+        let facts = blocking("read the capabilities of libvirt", read).await??;
+        Ok(Facts { landing: self.landing.clone(), ..facts })
     }
 
     async fn ensure_machine(
@@ -191,6 +206,21 @@ impl Machines for Libvirt {
         let hand = self.hand(plan.id, &plan.machine.name)?;
         let profile = Arc::clone(&self.profile);
         let mut done = memory.clone();
+        match plan.machine.motion.clone() {
+            Some(Motion::Incoming) => {
+                let receive = move || hand.receive(&order, &profile);
+                return blocking("make ready for a machine", receive).await?;
+            }
+            Some(Motion::Outgoing(outgoing)) => {
+                let (outcome, done) = on_own_thread("move a machine", move || {
+                    (hand.send(&outgoing, &order, &profile, &mut done), done)
+                })
+                .await?;
+                *memory = done;
+                return outcome;
+            }
+            None => done.departure = None,
+        }
         let (outcome, done, restarting) = blocking("bring a machine to its target", move || {
             let mut restarting = order.restarting;
             let outcome = hand.ensure(&order, &profile, &mut done, &mut restarting);
@@ -210,7 +240,8 @@ impl Machines for Libvirt {
     async fn remove_machine(&self, id: Id, machine: &Machine) -> Result<(), HostError> {
         let hand = self.hand(id, &machine.name)?;
         let profile = Arc::clone(&self.profile);
-        blocking("remove a machine", move || hand.remove(&profile)).await??;
+        let nics = machine.nics.clone();
+        blocking("remove a machine", move || hand.remove(&profile, &nics)).await??;
         self.with_restarting(|restarting| restarting.remove(&id));
         Ok(())
     }
@@ -235,6 +266,21 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(act)
         .await
         .map_err(|error| HostError::Failed(format!("the attempt to {what} was cut off: {error}")))
+}
+
+/// Runs a call that can take hours on a thread that the end of the node does not wait for.
+async fn on_own_thread<T: Send + 'static>(
+    what: &str,
+    act: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HostError> {
+    let (sender, receiver) = oneshot::channel();
+    let failed = |reason: String| HostError::Failed(format!("the attempt to {what} failed: {reason}"));
+    std::thread::Builder::new()
+        .name("libvirt-move".to_owned())
+        // Who waited may be gone, and then the next node asks libvirt.
+        .spawn(move || drop(sender.send(act())))
+        .map_err(|error| failed(error.to_string()))?;
+    receiver.await.map_err(|_| failed("a fault of the node, which its log tells".to_owned()))
 }
 
 /// Whether the programs of a software TPM are installed.

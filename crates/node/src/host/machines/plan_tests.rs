@@ -28,7 +28,7 @@ fn a_new_machine_is_defined_and_started() {
 fn a_machine_met_running_is_adopted_and_its_counters_taken_as_done() {
     let desired = Target { reboots: 3, resets: 2, ..target(7, PowerTarget::Running) };
     let plan = plan(Some(&found(Life::Running)), &MachineMemory::default(), desired, false);
-    let remembered = MachineMemory { power_serial: 7, reboots: 3, resets: 2, guest_off: false };
+    let remembered = MachineMemory { power_serial: 7, reboots: 3, resets: 2, ..MachineMemory::default() };
     assert_eq!(plan.actions, [Action::Remember(remembered)]);
 }
 
@@ -194,7 +194,7 @@ prop_compose! {
     ) -> World {
         World {
             found: life.map(|life| Found { definition: Some(definition), running_hardware: Some(hardware), life }),
-            memory: MachineMemory { power_serial, reboots, resets, guest_off },
+            memory: MachineMemory { power_serial, reboots, resets, guest_off, departure: None },
             restarting: false,
             done: Vec::new(),
         }

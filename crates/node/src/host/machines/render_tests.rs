@@ -43,6 +43,7 @@ impl Case {
                 power: Power { serial: 1, target: PowerTarget::Running },
                 reboots: 0,
                 resets: 0,
+                motion: None,
             },
             pools: vec![directory()],
             bridges: vec!["fhbr1"],

@@ -55,7 +55,9 @@ pub(super) fn life(state: sys::virDomainState, reason: i32) -> Life {
         sys::VIR_DOMAIN_PAUSED => Life::Paused,
         sys::VIR_DOMAIN_SHUTDOWN => Life::Stopping,
         sys::VIR_DOMAIN_SHUTOFF => {
-            Life::Off { by_guest: u32::try_from(reason) == Ok(sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN) }
+            // One that went to another host runs there: here it is as if its guest had ended.
+            let ended = [sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN, sys::VIR_DOMAIN_SHUTOFF_MIGRATED];
+            Life::Off { by_guest: u32::try_from(reason).is_ok_and(|reason| ended.contains(&reason)) }
         }
         sys::VIR_DOMAIN_CRASHED => Life::Crashed,
         sys::VIR_DOMAIN_PMSUSPENDED => Life::Asleep,
@@ -138,6 +140,7 @@ mod tests {
     fn only_an_orderly_end_is_the_guests_own() {
         let off = |reason| life(sys::VIR_DOMAIN_SHUTOFF, reason);
         assert_eq!(off(1), Life::Off { by_guest: true });
+        assert_eq!(off(4), Life::Off { by_guest: true }, "it runs elsewhere");
         for reason in [0, 2, 3, 6, 8] {
             assert_eq!(off(reason), Life::Off { by_guest: false }, "{reason}");
         }

@@ -13,7 +13,7 @@ mod follow;
 mod gateway;
 mod links;
 mod namespace;
-mod nft;
+pub(in crate::host) mod nft;
 mod share;
 mod vrrp;
 

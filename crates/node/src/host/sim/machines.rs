@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use freehold_types::Id;
-use freehold_types::agent::{Facts, Machine, MachineDetail, ObjectKey, ObjectKind, PowerTarget};
+use freehold_types::agent::{
+    Departure, Facts, Machine, MachineDetail, Motion, ObjectKey, ObjectKind, Outcome, Outgoing, PowerTarget,
+};
 use tokio::sync::mpsc;
 
 use super::{Sim, Verb, World, violation};
@@ -153,6 +155,23 @@ impl Domain {
         }
     }
 
+    /// Goes to another host, once; or stays, where that is set.
+    fn leave(&mut self, outgoing: &Outgoing, memory: &mut MachineMemory, rooted: bool) -> MachineDetail {
+        let known = memory.departure.take().filter(|departure| departure.id == outgoing.id);
+        let departure = known.unwrap_or_else(|| {
+            let outcome = if rooted {
+                Outcome::Stayed { reason: "the simulated host lets no machine go".to_owned() }
+            } else {
+                self.running = None;
+                self.life = Life::Off { by_guest: true };
+                Outcome::Left
+            };
+            Departure { id: outgoing.id, outcome }
+        });
+        memory.departure = Some(departure.clone());
+        MachineDetail { departure: Some(departure), ..self.detail() }
+    }
+
     fn detail(&self) -> MachineDetail {
         let (state, reason) = match self.life {
             Life::Running => ("Running", "Booted"),
@@ -161,7 +180,7 @@ impl Domain {
             Life::Off { by_guest: false } => ("Shutoff", "Destroyed"),
         };
         let restart_needed = self.running.as_ref().is_some_and(|running| *running != self.hardware);
-        MachineDetail { state: state.to_owned(), reason: reason.to_owned(), restart_needed }
+        MachineDetail { restart_needed, ..MachineDetail::new(state, reason) }
     }
 }
 
@@ -211,6 +230,9 @@ impl Machines for Sim {
                         "the host has less memory than machine {id} asks for"
                     )));
                 }
+                if machine.motion == Some(Motion::Incoming) {
+                    return Ok(MachineDetail::new("No State", "Migration"));
+                }
                 let hardware = Hardware {
                     vcpus: machine.vcpus,
                     memory: machine.memory,
@@ -223,6 +245,10 @@ impl Machines for Sim {
                     .or_insert_with(|| Domain::new(machine.name.clone(), hardware.clone()));
                 domain.name.clone_from(&machine.name);
                 domain.hardware = hardware;
+                if let Some(Motion::Outgoing(outgoing)) = &machine.motion {
+                    return Ok(domain.leave(outgoing, memory, config.rooted_guests));
+                }
+                memory.departure = None;
                 moved = domain.bring(machine, memory, config.deaf_guests);
                 Ok(domain.detail())
             })

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use freehold_types::Id;
-use freehold_types::agent::{Facts, Image, ObjectKey, ObjectKind, Pool, Segment, Volume};
+use freehold_types::agent::{Facts, Image, Landing, ObjectKey, ObjectKind, Pool, Segment, Volume};
 use freehold_types::service::{Balancer, DnsZone, Gateway, Share};
 use freehold_types::size::GIB;
 use tokio::sync::mpsc;
@@ -39,6 +40,8 @@ pub struct SimConfig {
     pub latency: Latency,
     /// Guests ignore a request to shut down.
     pub deaf_guests: bool,
+    /// No machine can be moved away.
+    pub rooted_guests: bool,
     /// Keep a list of all calls. It grows without bound.
     pub record: bool,
 }
@@ -68,6 +71,11 @@ impl Default for SimConfig {
             accelerator: "kvm".to_owned(),
             address: None,
             features: ["uefi", "bios", "vlan", "vxlan", "tpm"].map(str::to_owned).to_vec(),
+            landing: Some(Landing {
+                uri: "qemu+tls://simulated/system".to_owned(),
+                directory: "/nowhere".to_owned(),
+                display_listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            }),
             version: String::new(),
         };
         Self {
@@ -76,6 +84,7 @@ impl Default for SimConfig {
             image_size: 2 * GIB,
             latency: Latency::default(),
             deaf_guests: false,
+            rooted_guests: false,
             record: false,
         }
     }
