@@ -26,7 +26,7 @@ pub const ALL: &[Example] = &[
     example!("one-node", "One machine that is a whole cloud", "platform.yaml"),
     example!(
         "three-nodes",
-        "Three machines: Kubernetes, etcd and Ceph without a single point of failure",
+        "Three machines: Kubernetes, etcd, Ceph and Kafka that survive the loss of any one",
         "platform.yaml",
         "machines.yaml",
         "services.yaml"

@@ -16,7 +16,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (name, machine, roles) in &context.machines {
         let mut seen: BTreeMap<u16, (&str, &Path)> = BTreeMap::new();
-        let own = of_machine(name.as_str(), machine);
+        let own = of_machine(context, name.as_str(), machine);
         let of_roles =
             by_role.iter().filter(|(role, _)| roles.contains(role)).flat_map(|(_, listeners)| listeners);
         for (port, what, path) in own.iter().chain(of_roles) {
@@ -39,8 +39,22 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Fault> {
     faults
 }
 
-fn of_machine(name: &str, machine: &Machine) -> Vec<Listener> {
-    vec![(machine.sshd.port.0, "the SSH server", path_to!["machines", name, "sshd", "port"])]
+fn of_machine(context: &Context<'_>, name: &str, machine: &Machine) -> Vec<Listener> {
+    let mut all = vec![(machine.sshd.port.0, "the SSH server", path_to!["machines", name, "sshd", "port"])];
+    let services = &context.platform.services;
+    let is_watched = context.count(Role::Prometheus) + context.count(Role::Victoria) > 0;
+    if services.node_exporter.enabled && is_watched {
+        let port = services.node_exporter.port.0;
+        all.push((port, "the exporter of metrics", path_to!["services", "node_exporter", "port"]));
+    }
+    if services.alloy.enabled {
+        all.push((
+            services.alloy.port.0,
+            "the shipper of metrics and logs",
+            path_to!["services", "alloy", "port"],
+        ));
+    }
+    all
 }
 
 fn listeners(platform: &Platform, role: Role) -> Vec<Listener> {
