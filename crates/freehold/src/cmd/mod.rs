@@ -6,6 +6,7 @@ mod doctor;
 mod down;
 mod image;
 mod node;
+mod platform;
 mod store;
 pub(crate) mod up;
 
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// Build guest images
     #[command(subcommand)]
     Image(image::Command),
+    /// Declare machines, networks and services in files
+    #[command(subcommand)]
+    Platform(platform::Command),
     /// Back up and restore the store
     #[command(subcommand)]
     Store(store::Command),
@@ -53,6 +57,7 @@ pub(crate) fn run(
         Command::Controller(arguments) => controller::run(&arguments, logging),
         Command::Node(arguments) => node::run(&arguments, logging),
         Command::Image(command) => image::run(&command, globals.quiet),
+        Command::Platform(command) => platform::run(&command, globals.quiet),
         Command::Store(command) => store::run(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
