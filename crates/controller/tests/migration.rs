@@ -65,15 +65,8 @@ async fn an_evacuation_goes_on_after_a_restart_of_the_controller() {
     let mut cluster = Cluster::with(Medium::sqlite(), ControllerConfig::default()).await;
     let site = cluster.seed(3).await;
     let mut machines = Vec::new();
-    for number in 0..9 {
-        machines.push(
-            create(
-                &cluster,
-                &site,
-                &["ash", "birch", "cedar", "elm", "fir", "hazel", "lime", "oak", "yew"][number],
-            )
-            .await,
-        );
+    for name in ["ash", "birch", "cedar", "elm", "fir", "hazel", "lime", "oak", "yew"] {
+        machines.push(create(&cluster, &site, name).await);
     }
     let host = host_of(&cluster, machines[0]);
     let here = machines.iter().filter(|machine| host_of(&cluster, **machine) == host).count();

@@ -1,6 +1,8 @@
 //! The guard of machines' ports, against guests that speak in the name of others: what a neighbour on the same
 //! bridge captures is what counts. Needs root.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it fails")]
+
 #[cfg(test)]
 #[path = "network/namespace.rs"]
 #[allow(dead_code, reason = "shared with the tests of segments")]

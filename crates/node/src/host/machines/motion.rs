@@ -22,7 +22,7 @@ use super::profile::Profile;
 use crate::host::{HostError, MachineMemory};
 
 /// How long a guest that was asked to shut down has before it is cut off; the contract's.
-const SHUTDOWN: Duration = Duration::from_secs(60);
+const SHUTDOWN: Duration = Duration::from_mins(1);
 /// How often libvirt is asked how far it is, where it has no event for it.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -60,7 +60,7 @@ impl Hand {
         let Some(mut found) = self.domain()? else {
             return Ok(stayed("it is not on this host, so there is nothing to move"));
         };
-        if self.is_moving(&found.domain) {
+        if is_moving(&found.domain) {
             self.wait_for_job(&found.domain);
             found = self.domain()?.ok_or_else(|| self.vanished())?;
         }
@@ -176,17 +176,18 @@ impl Hand {
         stayed(reason)
     }
 
-    fn is_moving(&self, domain: &Domain) -> bool {
-        let job = domain.get_job_info();
-        job.is_ok_and(|job| u32::try_from(job.r#type).is_ok_and(|kind| kind != sys::VIR_DOMAIN_JOB_NONE))
-    }
-
     fn wait_for_job(&self, domain: &Domain) {
         tracing::info!(machine = %self.id, name = self.name, "waiting for a move that began before this node");
-        while self.is_moving(domain) {
+        while is_moving(domain) {
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// Whether libvirt is moving it already.
+fn is_moving(domain: &Domain) -> bool {
+    let job = domain.get_job_info();
+    job.is_ok_and(|job| u32::try_from(job.r#type).is_ok_and(|kind| kind != sys::VIR_DOMAIN_JOB_NONE))
 }
 
 fn stayed(reason: impl Into<String>) -> Outcome {
