@@ -83,9 +83,14 @@ impl Guest {
     }
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    let texts: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    texts.concat()
+}
+
 /// A frame of ARP that tells everybody who has an address.
 fn announcement(source: &str, sender: &str, address: [u8; 4]) -> String {
-    let address: String = address.iter().map(|byte| format!("{byte:02x}")).collect();
+    let address = hexadecimal(&address);
     format!("ffffffffffff{source}08060001080006040002{sender}{address}ffffffffffff{address}")
 }
 
@@ -100,8 +105,8 @@ fn datagram(source: &str, from: [u8; 4], ports: [u16; 2]) -> String {
     let sum = (sum & 0xffff) + (sum >> 16);
     header[5] = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
     header.extend([sender, receiver, 8, 0]);
-    let words: String = header.iter().map(|word| format!("{word:04x}")).collect();
-    format!("ffffffffffff{source}0800{words}")
+    let words: Vec<u8> = header.into_iter().flat_map(u16::to_be_bytes).collect();
+    format!("ffffffffffff{source}0800{}", hexadecimal(&words))
 }
 
 #[test]
