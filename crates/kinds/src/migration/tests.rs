@@ -10,6 +10,7 @@ use super::*;
 use crate::compute::Compute;
 use crate::instance::Moving;
 use crate::testing::{Site, World};
+use crate::volume::Volume as Disk;
 
 /// Two hosts in one zone that share no storage, and a machine on the first.
 struct Stage {
@@ -123,10 +124,8 @@ fn a_machine_moves_with_its_disks_and_nothing_stays_behind() {
     assert_eq!(stage.get().spec.hypervisor, one.hypervisor);
     stage.world.call("delete_kompute").to([compute]).ok();
     stage.world.converge();
-    assert_eq!(stage.world.all::<Volume_>().len(), 0);
+    assert_eq!(stage.world.all::<Disk>().len(), 0);
 }
-
-use crate::volume::Volume as Volume_;
 
 #[test]
 fn a_machine_that_cannot_leave_stays_and_says_why() {
@@ -142,7 +141,7 @@ fn a_machine_that_cannot_leave_stays_and_says_why() {
         (&json!("failed"), &json!("the other libvirt does not answer"))
     );
     assert_eq!(stage.world.snapshot().usage(stage.second.1), Amounts::default());
-    assert!(stage.world.all::<Volume_>().iter().all(|volume| volume.spec.twin.is_none()));
+    assert!(stage.world.all::<Disk>().iter().all(|volume| volume.spec.twin.is_none()));
     stage.world.rooted = None;
     stage.go();
     stage.world.converge();
@@ -264,12 +263,13 @@ fn groups_hold_for_moves_too() {
     assert_ne!(plan["target"], json!(stage.second.1));
 }
 
+fn commit<'a>(stage: &'a Stage, plan: &Value) -> crate::testing::Request<'a> {
+    stage.world.call("commit_instance_k_motion").to([stage.instance]).body(json!({ "plan": plan }))
+}
+
 #[test]
 fn a_plan_is_good_for_one_commit_of_its_machine_within_the_hour() {
     let mut stage = Stage::new();
-    fn commit<'a>(stage: &'a Stage, plan: &Value) -> crate::testing::Request<'a> {
-        stage.world.call("commit_instance_k_motion").to([stage.instance]).body(json!({ "plan": plan }))
-    }
     commit(&stage, &json!("")).refused(400);
     commit(&stage, &json!("nonsense")).refused(404);
     let other = stage.machine("db");
@@ -294,7 +294,7 @@ fn a_machine_that_is_removed_on_its_way_leaves_nothing_anywhere() {
     let compute = stage.get().spec.compute.unwrap();
     stage.world.call("delete_kompute").to([compute]).ok();
     stage.world.converge();
-    assert_eq!(stage.world.all::<Instance>().len() + stage.world.all::<Volume_>().len(), 0);
+    assert_eq!(stage.world.all::<Instance>().len() + stage.world.all::<Disk>().len(), 0);
     for agent in [stage.site.agent, stage.second.0] {
         assert!(stage.asked(agent, freehold_types::agent::ObjectKind::Volume).is_empty());
     }
@@ -305,7 +305,7 @@ fn volumes_outlive_a_machine_that_is_removed_on_its_way() {
     let stage = Stage::new();
     let volume = stage.get().spec.volumes[0];
     stage.go();
-    stage.world.change::<Volume_>(volume, |volume| volume.spec.compute = None);
+    stage.world.change::<Disk>(volume, |volume| volume.spec.compute = None);
     let mut transaction = freehold_store::Transaction::default();
     let snapshot = stage.world.snapshot();
     crate::instance::plan::remove(&stage.get(), &snapshot, stage.world.now, &mut transaction);
@@ -313,7 +313,7 @@ fn volumes_outlive_a_machine_that_is_removed_on_its_way() {
     transaction.delete(compute);
     stage.world.commit(transaction);
     stage.world.converge();
-    let volume = stage.world.get::<Volume_>(volume);
+    let volume = stage.world.get::<Disk>(volume);
     assert_eq!((volume.spec.agent, volume.spec.twin), (stage.site.agent, None));
 }
 
@@ -381,6 +381,6 @@ fn what_is_under_way_is_found_again_by_key() {
     assert!(!follow::is_under_way(key, &stage.world.snapshot()));
     stage.go();
     assert!(follow::is_under_way(key, &stage.world.snapshot()));
-    let volume = Key::of::<Volume_>(stage.get().spec.volumes[0]);
+    let volume = Key::of::<Disk>(stage.get().spec.volumes[0]);
     assert!(follow::is_under_way(volume, &stage.world.snapshot()));
 }
