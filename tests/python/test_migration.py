@@ -180,6 +180,16 @@ def test_a_target_that_dies_in_the_middle_leaves_the_guest_where_it_was(story):
     assert place(story) == ["two"]
 
 
+def test_what_is_off_moves_and_stays_off(story):
+    story.operator.stop_kompute(kompute_id=story.compute)
+    migrate(story, "one")
+    assert ended(story)["state"] == "done"
+    wait_for("nothing is left behind", lambda: (len(disks(story, "one")), len(disks(story, "two"))) == (2, 0))
+    wait_for("it is off there", lambda: place(story) == [])
+    state = story.operator.read_kompute_state(kompute_id=story.compute)
+    assert (state.state, boots(story)) == ("Shutoff", 0), state
+
+
 def test_nothing_stays_on_any_host(story):
     for compute in story.compute, story.anchor:
         story.operator.delete_kompute(kompute_id=compute)

@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 
 use freehold_types::agent::{Departure, Landing, MachineDetail, Outcome, Outgoing};
 use virt::domain::{Domain, MigrateParameters};
-use virt::error::Error;
+use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
 use super::apply::{Found, Hand, Order};
 use super::devices;
 use super::plan::Life;
 use super::profile::Profile;
+use super::xml;
+use crate::host::storage::libvirt::Connection;
 use crate::host::{HostError, MachineMemory};
 
 /// How long a guest that was asked to shut down has before it is cut off; the contract's.
@@ -68,6 +70,10 @@ impl Hand {
             return Ok(Outcome::Left);
         }
         let is_off = |life| matches!(life, Life::Off { .. } | Life::Crashed);
+        // One that is off may have gone before this host lost its memory of that, and must then not start here.
+        if is_off(found.life) && self.is_there(&outgoing.landing)? {
+            return Ok(Outcome::Left);
+        }
         let frozen = !outgoing.live || is_off(found.life);
         if frozen && let Err(error) = self.freeze(&found) {
             return Ok(self.recover(&found.domain, outgoing, error.to_string()));
@@ -83,6 +89,35 @@ impl Hand {
                 Ok(if frozen { self.recover(&found.domain, outgoing, reason) } else { stayed(reason) })
             }
         }
+    }
+
+    /// Whether the machine is on the other host, and not only about to come there.
+    ///
+    /// # Errors
+    /// When that host's libvirt cannot be asked.
+    fn is_there(&self, landing: &Landing) -> Result<bool, HostError> {
+        let ask = || {
+            let connection = Connection::open(&landing.uri)?;
+            let domain = match Domain::lookup_by_name(connection.connect(), &xml::domain_name(self.id)) {
+                Ok(domain) => domain,
+                Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            let (state, reason) = domain.get_state()?;
+            let arrives = [sys::VIR_DOMAIN_PAUSED_MIGRATION, sys::VIR_DOMAIN_PAUSED_STARTING_UP];
+            let waits = state == sys::VIR_DOMAIN_PAUSED
+                && u32::try_from(reason).is_ok_and(|reason| arrives.contains(&reason));
+            Ok(domain.is_active()? && !waits)
+        };
+        ask().map_err(|error: Error| {
+            HostError::Failed(format!(
+                "machine {} ({}) is off, and {} cannot be asked whether it went there before: {}",
+                self.name,
+                self.id,
+                landing.uri,
+                error.message()
+            ))
+        })
     }
 
     /// Brings it to a start that runs no instruction.

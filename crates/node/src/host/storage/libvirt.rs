@@ -23,17 +23,17 @@ pub(super) struct Libvirt {
 }
 
 /// An open connection, closed when dropped.
-pub(super) struct Connection(Connect);
+pub(in crate::host) struct Connection(Connect);
 
 impl Connection {
     /// Connects. Blocks.
-    pub(super) fn open(uri: &str) -> Result<Self, virt::error::Error> {
+    pub(in crate::host) fn open(uri: &str) -> Result<Self, virt::error::Error> {
         // Otherwise libvirt writes each error to standard error as well.
         virt::error::clear_error_callback();
         Connect::open(Some(uri)).map(Self)
     }
 
-    pub(super) const fn connect(&self) -> &Connect {
+    pub(in crate::host) const fn connect(&self) -> &Connect {
         &self.0
     }
 }

@@ -8,7 +8,7 @@
 
 mod directory;
 mod fetch;
-mod libvirt;
+pub(in crate::host) mod libvirt;
 mod libvirt_pools;
 mod qcow2;
 mod qemu_img;
