@@ -7,5 +7,7 @@
 
 pub mod age;
 mod error;
+pub mod keys;
+pub mod sops;
 
 pub use error::{Error, Result};

@@ -96,7 +96,9 @@ impl<'a> Header<'a> {
                     return Err(damaged("the share of a recipient is weak"));
                 };
                 let cipher = ChaCha20Poly1305::new(Key::from_slice(&key));
-                let Ok(file_key) = cipher.decrypt(&Nonce::default(), stanza.body.as_slice()) else { continue };
+                let Ok(file_key) = cipher.decrypt(&Nonce::default(), stanza.body.as_slice()) else {
+                    continue;
+                };
                 let file_key = file_key.try_into().map_err(|_| damaged("its key is not 16 bytes"))?;
                 let expected = mac(&file_key, self.authenticated)?;
                 if !bool::from(expected.ct_eq(&self.mac)) {
@@ -139,7 +141,8 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn next(&mut self) -> Result<&'a str> {
         let rest = self.file.get(self.at..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("its header has no end"))?;
+        let end =
+            rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("its header has no end"))?;
         self.at += end + 1;
         std::str::from_utf8(&rest[..end]).map_err(|_| damaged("its header is not text"))
     }

@@ -91,11 +91,7 @@ impl Identity {
     /// The content of a key file, as `age-keygen` writes it.
     pub fn to_key_file(&self, created: &str) -> Result<Secret<String>> {
         let key = self.to_secret_text()?;
-        Ok(Secret::new(format!(
-            "# created: {created}\n# public key: {}\n{}\n",
-            self.recipient,
-            key.expose()
-        )))
+        Ok(Secret::new(format!("# created: {created}\n# public key: {}\n{}\n", self.recipient, key.expose())))
     }
 
     /// The keys of a key file: one a line, with comments and empty lines between.
@@ -109,7 +105,8 @@ impl Identity {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let key = line.parse().map_err(|fault: Error| Error::Key(format!("line {}: {fault}", index + 1)))?;
+            let key =
+                line.parse().map_err(|fault: Error| Error::Key(format!("line {}: {fault}", index + 1)))?;
             keys.push(key);
         }
         Ok(keys)
@@ -148,7 +145,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn encode(prefix: &str, bytes: &[u8; 32]) -> std::result::Result<String, ()> {
+fn encode(prefix: &str, bytes: &[u8; 32]) -> Result<String, ()> {
     let prefix = Hrp::parse(prefix).map_err(|_| ())?;
     bech32::encode::<Bech32>(prefix, bytes).map_err(|_| ())
 }

@@ -42,7 +42,10 @@ pub fn encrypt_armored(recipients: &[Recipient], content: &[u8]) -> Result<Strin
 /// Opens a file, binary or armored; `None` when no identity is one of its recipients.
 pub fn decrypt(identities: &[Identity], file: &[u8]) -> Result<Option<Vec<u8>>> {
     if file.len() > LONGEST {
-        return Err(Error::Age(format!("a file of age has {} bytes; at most {LONGEST} are read", file.len())));
+        return Err(Error::Age(format!(
+            "a file of age has {} bytes; at most {LONGEST} are read",
+            file.len()
+        )));
     }
     let binary;
     let file = if armor::is_armored(file) {

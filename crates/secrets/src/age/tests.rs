@@ -41,7 +41,10 @@ fn a_changed_byte_anywhere_is_noticed() {
         changed[index] ^= 1;
         let outcome = decrypt(std::slice::from_ref(&key), &changed);
         assert!(!matches!(outcome, Ok(Some(_))), "byte {index} of {}", file.len());
-        assert!(decrypt(std::slice::from_ref(&key), &file[..index]).ok().flatten().is_none(), "cut at {index}");
+        assert!(
+            decrypt(std::slice::from_ref(&key), &file[..index]).ok().flatten().is_none(),
+            "cut at {index}"
+        );
     }
 }
 
