@@ -6,8 +6,12 @@
 //! nor in `Debug`. It must not know what a platform is: it is given names, addresses and paths.
 
 pub mod age;
+pub mod catalogue;
 mod error;
 pub mod keys;
 pub mod sops;
 
 pub use error::{Error, Result};
+
+#[cfg(test)]
+mod testing;

@@ -15,6 +15,7 @@ mod cipher;
 mod config;
 mod document;
 mod dotenv;
+pub mod edit;
 mod metadata;
 mod replace;
 mod scalar;

@@ -256,6 +256,14 @@ impl Scanner<'_> {
         if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
             range = self.block(&range);
         }
+        if range.is_empty() {
+            // Nothing stands right behind its key, wherever the parser noticed it.
+            let key = self.covered.last().map_or(0, |key| key.end);
+            let colon = self.text.get(key..range.start).and_then(|gap| gap.find(':'));
+            if let (Some(colon), Some(Frame::Map { key: Some(_), .. })) = (colon, self.frames.last()) {
+                range = key + colon + 1..key + colon + 1;
+            }
+        }
         self.covered.push(range.clone());
         let raw = &self.text[range.clone()];
         let scalar = match style {
