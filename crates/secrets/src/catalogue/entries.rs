@@ -89,13 +89,6 @@ const PLATFORM: &[Row] = &[
     // oauth2-proxy takes 16, 24 or 32 bytes.
     ("identity.cookie_secret", Password(32, Alphanumeric), "oauth2-proxy", Restart),
     ("cloud.admin_password", Password(32, Alphanumeric), "the first administrator of the cloud", Apply),
-    ("cloud.jwt_key", Password(64, Alphanumeric), "controllers, to sign sessions", Restart),
-    (
-        "cloud.seal_key",
-        Key(32),
-        "controllers, to seal secrets in the store",
-        Stepwise("copy the store with `freehold store`"),
-    ),
     ("cloud.smtp_password", Given, "controllers, to send mail", Outside),
     ("web.acme_dns_token", Given, "certificates by ACME with DNS", Outside),
     ("hpc.munge_key", Key(128), "all nodes of Slurm", Restart),

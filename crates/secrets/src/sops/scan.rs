@@ -259,7 +259,9 @@ impl Scanner<'_> {
         if range.is_empty() {
             // Nothing stands right behind its key, wherever the parser noticed it.
             let key = self.covered.last().map_or(0, |key| key.end);
-            let colon = self.text.get(key..range.start).and_then(|gap| gap.find(':'));
+            let after = self.text.get(key..).unwrap_or_default();
+            let space = after.len() - after.trim_start_matches(' ').len();
+            let colon = after[space..].starts_with(':').then_some(space);
             if let (Some(colon), Some(Frame::Map { key: Some(_), .. })) = (colon, self.frames.last()) {
                 range = key + colon + 1..key + colon + 1;
             }
