@@ -9,6 +9,7 @@ pub mod age;
 pub mod catalogue;
 mod error;
 pub mod keys;
+pub mod pki;
 pub mod sops;
 
 pub use error::{Error, Result};

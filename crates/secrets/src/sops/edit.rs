@@ -1,5 +1,7 @@
 //! Changes of one value in a decrypted YAML text; the rest of the text stays as it is.
 
+use std::collections::BTreeMap;
+
 use freehold_types::Secret;
 
 use super::replace::scan_any;
@@ -129,4 +131,42 @@ fn section_end(lines: &[Line<'_>], path: &[&str]) -> Option<(usize, usize)> {
         column = first.map_or(column + STEP, |line| line.column);
     }
     Some((end, column))
+}
+
+/// The entries of a part, each with its values.
+pub fn section(
+    subject: &str,
+    text: &str,
+    key: &str,
+) -> Result<BTreeMap<String, BTreeMap<String, Secret<String>>>> {
+    let mut section: BTreeMap<String, BTreeMap<String, Secret<String>>> = BTreeMap::new();
+    for piece in scan(subject, text)?.pieces {
+        let Piece::Value { path, scalar, .. } = piece else { continue };
+        if let ([top, name, part], Some(plain)) = (path.as_slice(), scalar.plain()) {
+            if top == key {
+                section.entry(name.clone()).or_default().insert(part.clone(), Secret::new(plain));
+            }
+        }
+    }
+    Ok(section)
+}
+
+/// Puts a whole part, given with its key and a line break at its end, in the place of what is there, or at the end.
+pub fn replace_section(subject: &str, text: &str, key: &str, section: &str) -> Result<String> {
+    let top = scan(subject, text)?.top;
+    let mut changed = text.to_owned();
+    match top.iter().position(|entry| entry.key == key) {
+        Some(index) => {
+            let end = top.get(index + 1).map_or(text.len(), |next| next.start);
+            changed.replace_range(top[index].start..end, section);
+        }
+        None => {
+            if !changed.is_empty() && !changed.ends_with('\n') {
+                changed.push('\n');
+            }
+            changed.push_str(section);
+        }
+    }
+    scan(subject, &changed)?;
+    Ok(changed)
 }

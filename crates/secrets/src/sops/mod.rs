@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 pub const VERSION: &str = "3.13.2";
 
 /// The longest file that is read.
-pub const LONGEST: usize = 4 << 20;
+pub const LONGEST: usize = 16 << 20;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
