@@ -8,6 +8,7 @@
 pub mod age;
 pub mod catalogue;
 mod error;
+pub mod file;
 pub mod keys;
 pub mod pki;
 pub mod sops;
