@@ -83,7 +83,8 @@ fn from_a_key_to_secrets_and_back() {
     world.runs(&["generate", "secrets.yaml", "--for", "node,ceph"]);
     let before = world.read("secrets.yaml");
     let fsid = world.runs(&["view", "secrets.yaml", "--path", "ceph.fsid"]);
-    let json: serde_json::Value = serde_json::from_str(&world.runs(&["view", "secrets.yaml", "--json"])).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&world.runs(&["view", "secrets.yaml", "--json"])).unwrap();
     assert_eq!(json["ceph"]["fsid"].as_str().unwrap(), fsid.trim());
     world.runs(&["generate", "secrets.yaml"]);
     assert_eq!(world.read("secrets.yaml"), before, "nothing is missing, the same bytes");
@@ -127,14 +128,14 @@ fn an_editor_sees_plain_text_in_a_private_file_that_goes_away() {
     assert_eq!(world.read("log.text"), "a: hunter2 # note\nb: 1\n");
     let seen = world.read("log");
     assert!(seen.starts_with("600 ") && seen.contains("\n700 ") && seen.contains("/run/"), "{seen}");
-    let changes = editor("change", "sed -i s/hunter2/hunter3/ \"$1\"");
-    world.runs_with(&["edit", "secrets.yaml"], &[("EDITOR", &format!("{changes} --flag"))].map(|(n, v)| (n, v.as_str().split(' ').next().unwrap())));
+    let changes = editor("change", "test \"$1\" = --flag\nsed -i s/hunter2/hunter3/ \"$2\"");
+    world.runs_with(&["edit", "secrets.yaml"], &[("EDITOR", &format!("{changes} --flag"))]);
     assert_eq!(world.runs(&["view", "secrets.yaml", "--path", "a"]), "hunter3\n");
     let good = world.read("secrets.yaml");
     for (name, script, expected) in [
         ("fail", "exit 3", "nothing was changed"),
         ("break", "echo 'a: [hunter9' > \"$1\"", "stays as it was"),
-        ("kill", "kill -TERM $PPID; sleep 60", "ended by a signal"),
+        ("kill", "kill -TERM $PPID; exec sleep 60", "ended by a signal"),
     ] {
         let path = editor(name, script);
         let error = world.fails(&["edit", "secrets.yaml"], &[("EDITOR", &path)]);
@@ -152,7 +153,8 @@ fn a_colleague_is_let_in_and_out_with_keys_of_the_real_age() {
     let world = World::new();
     fs::write(world.path("secrets.yaml"), "a: hunter2\n").unwrap();
     world.runs(&["encrypt", "secrets.yaml"]);
-    let made = Command::new("age-keygen").arg("-o").arg(world.path("other.txt")).output().expect("age is installed");
+    let made =
+        Command::new("age-keygen").arg("-o").arg(world.path("other.txt")).output().expect("age is installed");
     assert!(made.status.success());
     let public = String::from_utf8_lossy(&made.stderr).split_whitespace().last().unwrap().to_owned();
     let reference = format!("file://{}", world.path("other.txt").display());
@@ -172,8 +174,18 @@ fn a_colleague_is_let_in_and_out_with_keys_of_the_real_age() {
         .take_while(|line| !line.starts_with("recipient"))
         .collect();
     fs::write(world.path("data.age"), armored).unwrap();
-    let opened = Command::new("age").args(["-d", "-i"]).arg(world.path(KEY)).arg(world.path("data.age")).output().unwrap();
-    assert_eq!(opened.stdout.len(), 32, "age opens the data key: {}", String::from_utf8_lossy(&opened.stderr));
+    let opened = Command::new("age")
+        .args(["-d", "-i"])
+        .arg(world.path(KEY))
+        .arg(world.path("data.age"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        opened.stdout.len(),
+        32,
+        "age opens the data key: {}",
+        String::from_utf8_lossy(&opened.stderr)
+    );
     world.runs(&["rotate", "secrets.yaml", "--remove", &public]);
     assert!(world.fails(&["view", "secrets.yaml", "--key", &reference], &[]).contains("cannot be decrypted"));
 }
@@ -215,7 +227,9 @@ fn certificates_are_issued_reported_and_exported() {
 fn values(value: &serde_json::Value, into: &mut BTreeSet<String>) {
     match value {
         serde_json::Value::String(text) => {
-            into.extend(text.lines().filter(|line| line.len() >= 8 && !line.starts_with("-----")).map(str::to_owned));
+            into.extend(
+                text.lines().filter(|line| line.len() >= 8 && !line.starts_with("-----")).map(str::to_owned),
+            );
         }
         serde_json::Value::Array(list) => list.iter().for_each(|value| values(value, into)),
         serde_json::Value::Object(map) => map.values().for_each(|value| values(value, into)),
@@ -227,7 +241,12 @@ fn values(value: &serde_json::Value, into: &mut BTreeSet<String>) {
 fn no_value_shows_where_it_was_not_asked_for() {
     let world = World::new();
     fs::write(world.path("nodes.yaml"), INPUT).unwrap();
-    world.runs(&["generate", "secrets.yaml", "--for", "node,keepalived,kubernetes,etcd,ceph,mqtt,kafka,dns,talos,kolla"]);
+    world.runs(&[
+        "generate",
+        "secrets.yaml",
+        "--for",
+        "node,keepalived,kubernetes,etcd,ceph,mqtt,kafka,dns,talos,kolla",
+    ]);
     let issue = ["certificates", "secrets.yaml", "--input", "nodes.yaml", "--issue"];
     world.runs(&issue);
     let mut secret = BTreeSet::new();
@@ -236,17 +255,37 @@ fn no_value_shows_where_it_was_not_asked_for() {
         values(&serde_json::from_str(&json).unwrap(), &mut secret);
     };
     collect();
-    world.runs(&["generate", "secrets.yaml", "--rotate", "node.root_password", "--rotate", "ceph.mon_key", "--json"]);
-    world.runs(&["certificates", "secrets.yaml", "--input", "nodes.yaml", "--renew", "nodes/n1/agent", "--json"]);
+    world.runs(&[
+        "generate",
+        "secrets.yaml",
+        "--rotate",
+        "node.root_password",
+        "--rotate",
+        "ceph.mon_key",
+        "--json",
+    ]);
+    world.runs(&[
+        "certificates",
+        "secrets.yaml",
+        "--input",
+        "nodes.yaml",
+        "--renew",
+        "nodes/n1/agent",
+        "--json",
+    ]);
     world.runs(&["rotate", "secrets.yaml"]);
     collect();
     // Everything that can go wrong with a file that holds them.
     let good = world.read("secrets.yaml");
     let plain = world.runs(&["decrypt", "secrets.yaml"]);
-    fs::write(world.path("broken.sops.yaml"), good.replacen("ENC[AES256_GCM,data:", "ENC[AES256_GCM,data:AAAA", 1)).unwrap();
+    fs::write(
+        world.path("broken.sops.yaml"),
+        good.replacen("ENC[AES256_GCM,data:", "ENC[AES256_GCM,data:AAAA", 1),
+    )
+    .unwrap();
     fs::write(world.path("plain.sops.yaml"), plain.replacen("node:", "node: [", 1)).unwrap();
     fs::write(world.path("twice.sops.yaml"), format!("{plain}{plain}")).unwrap();
-    fs::write(world.path("key.txt"), plain.lines().last().unwrap()).unwrap();
+    fs::write(world.path("key.txt"), plain.lines().rev().nth(1).unwrap()).unwrap();
     let key = format!("file://{}", world.path("key.txt").display());
     for arguments in [
         ["view", "broken.sops.yaml"].as_slice(),
@@ -284,7 +323,11 @@ fn sweep(directory: &Path, secret: &BTreeSet<String>, key: &Path) {
             sweep(&path, secret, key);
         } else if path != key {
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            assert!(!secret.iter().any(|value| text.contains(value.as_str())), "{} holds a value", path.display());
+            assert!(
+                !secret.iter().any(|value| text.contains(value.as_str())),
+                "{} holds a value",
+                path.display()
+            );
         }
     }
 }

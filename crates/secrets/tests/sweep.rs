@@ -13,7 +13,8 @@ fn debug_and_errors_show_no_value() {
     let key_text = key.to_secret_text().unwrap();
     let sets = catalogue::sets();
     let filled = catalogue::fill("f", &Secret::default(), &sets, &[]).unwrap();
-    let input = "web: [{name: example.org}]\nnodes: [{name: n, addresses: [192.0.2.1], roles: [etcd, kafka]}]";
+    let input =
+        "web: [{name: example.org}]\nnodes: [{name: n, addresses: [192.0.2.1], roles: [etcd, kafka]}]";
     let inventory = pki::inventory(&Input::parse("input", input).unwrap());
     let renewed = pki::renew(&inventory, &Store::default(), &Options::default(), Timestamp::now()).unwrap();
     let plain = renewed.store.write("f", &filled.text).unwrap();
@@ -21,7 +22,8 @@ fn debug_and_errors_show_no_value() {
     let text = sops::encrypt("f", Format::Yaml, &plain, &policy).unwrap();
     let keys = Keyring::of(vec![key.clone()]);
     let opened = sops::open("f", Format::Yaml, &text, &keys).unwrap();
-    let environment = Environment::of(&[("SOPS_AGE_KEY", key_text.expose()), ("VAULT_TOKEN", "hunter2-hunter2")]);
+    let environment =
+        Environment::of(&[("SOPS_AGE_KEY", key_text.expose()), ("VAULT_TOKEN", "hunter2-hunter2")]);
     let private = file::Private::create("f.yaml", &plain, None).unwrap();
 
     let mut printed = format!(
@@ -51,8 +53,14 @@ fn debug_and_errors_show_no_value() {
     }
 
     let mut looked = 0;
-    let secrets = plain.expose().lines().filter_map(|line| line.split_once(": ").map_or(Some(line), |(_, value)| Some(value)));
-    for value in secrets.map(str::trim).filter(|value| value.len() >= 8 && !value.starts_with("-----") && !value.ends_with(':')) {
+    let secrets = plain
+        .expose()
+        .lines()
+        .filter_map(|line| line.split_once(": ").map_or(Some(line), |(_, value)| Some(value)));
+    for value in secrets
+        .map(str::trim)
+        .filter(|value| value.len() >= 8 && !value.starts_with("-----") && !value.ends_with(':'))
+    {
         looked += 1;
         assert!(!printed.contains(value), "a value was printed; it starts with {}", &value[..3]);
     }

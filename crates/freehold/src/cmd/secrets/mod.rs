@@ -192,14 +192,14 @@ fn view(context: &Context<'_>, path: &Path, name: Option<&str>, json: bool) -> R
     let value: serde_json::Value = match Format::of(path)? {
         Format::Yaml => serde_norway::from_str(opened.text().expose())?,
         Format::Json => serde_json::from_str(opened.text().expose())?,
-        Format::Dotenv => opened
-            .values()
-            .map(|(names, _)| names.join("."))
-            .map(|name| {
+        Format::Dotenv => {
+            let names = opened.values().map(|(path, _)| path.join("."));
+            let value = |name: String| {
                 let value = opened.find(&name).map(Secret::into_inner);
-                (name, value.into())
-            })
-            .collect(),
+                (name, serde_json::Value::from(value))
+            };
+            names.map(value).collect()
+        }
     };
     print(&serde_json::to_string_pretty(&value)?)
 }
