@@ -1,5 +1,7 @@
 //! `freehold secrets` as people run it, against the real `age`, and a sweep: no value shows where it was not asked for.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -9,6 +9,7 @@ pub mod age;
 pub mod catalogue;
 mod error;
 pub mod file;
+mod hex;
 pub mod keys;
 pub mod pki;
 pub mod sops;

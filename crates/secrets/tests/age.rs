@@ -1,5 +1,7 @@
 //! The format against the real `age`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

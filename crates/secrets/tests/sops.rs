@@ -1,5 +1,7 @@
 //! Files against the real SOPS: fixtures that it wrote, and, where it is installed, the program itself.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

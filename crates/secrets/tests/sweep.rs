@@ -1,5 +1,7 @@
 //! What this crate prints of its values in `Debug` and in errors holds none of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
 use freehold_secrets::age::Identity;
 use freehold_secrets::keys::{Environment, Keyring};
 use freehold_secrets::pki::{self, Input, Options, Store};
@@ -34,7 +36,7 @@ fn debug_and_errors_show_no_value() {
     );
     let mut fail = |text: &str, keys: &Keyring| {
         let error = sops::open("f", Format::Yaml, text, keys).expect_err("it is broken");
-        printed.push_str(&format!("{error}{error:?}"));
+        printed.extend([error.to_string(), format!("{error:?}")]);
     };
     fail(&text, &Keyring::of(vec![Identity::generate()]));
     // One value after the other is broken, taken out of its encryption, or torn apart.
@@ -48,7 +50,7 @@ fn debug_and_errors_show_no_value() {
         let mut broken = plain.expose().clone();
         broken.insert_str(broken.find(line).unwrap(), ": [ &x \t");
         if let Err(error) = sops::encrypt(&format!("f{index}"), Format::Yaml, &Secret::new(broken), &policy) {
-            printed.push_str(&format!("{error}{error:?}"));
+            printed.extend([error.to_string(), format!("{error:?}")]);
         }
     }
 

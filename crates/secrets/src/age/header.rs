@@ -41,15 +41,12 @@ impl<'a> Header<'a> {
             let body = ChaCha20Poly1305::new(Key::from_slice(&key))
                 .encrypt(&Nonce::default(), file_key.as_slice())
                 .map_err(|_| Error::Age("a file key cannot be encrypted".to_owned()))?;
-            text.push_str(&format!(
-                "-> {X25519} {}\n{}\n",
-                STANDARD_NO_PAD.encode(share),
-                STANDARD_NO_PAD.encode(body)
-            ));
+            let (share, body) = (STANDARD_NO_PAD.encode(share), STANDARD_NO_PAD.encode(body));
+            text.extend(["-> ", X25519, " ", &share, "\n", &body, "\n"]);
         }
         text.push_str("---");
         let mac = mac(file_key, &text)?;
-        text.push_str(&format!(" {}\n", STANDARD_NO_PAD.encode(mac)));
+        text.extend([" ", &STANDARD_NO_PAD.encode(mac), "\n"]);
         Ok(text.into_bytes())
     }
 

@@ -47,7 +47,7 @@ impl FromStr for Recipient {
 
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&encode(PUBLIC, &self.point).map_err(|_| fmt::Error)?)
+        f.write_str(&encode(PUBLIC, &self.point).map_err(|()| fmt::Error)?)
     }
 }
 
@@ -85,7 +85,7 @@ impl Identity {
     pub fn to_secret_text(&self) -> Result<Secret<String>> {
         encode(PRIVATE, &self.secret.to_bytes())
             .map(|text| Secret::new(text.to_uppercase()))
-            .map_err(|_| Error::Key("a key cannot be written as text".to_owned()))
+            .map_err(|()| Error::Key("a key cannot be written as text".to_owned()))
     }
 
     /// The content of a key file, as `age-keygen` writes it.

@@ -14,7 +14,7 @@ const PASSWORD: Kind = Password(40, Alphanumeric);
 
 type Row = (&'static str, Kind, &'static str, Rotation);
 
-/// Everything but OpenStack.
+/// Everything but `OpenStack`.
 const PLATFORM: &[Row] = &[
     ("node.root_password", Password(32, Alphanumeric), "console of nodes", Apply),
     ("node.root_password_hash", ShadowHash("root_password"), "`/etc/shadow` of nodes", Apply),
@@ -106,7 +106,7 @@ const PLATFORM: &[Row] = &[
     ("talos.trustd_token", BootstrapToken, "trustd", Apply),
 ];
 
-/// OpenStack's services by kolla-ansible: the names are those of its `passwords.yml`.
+/// `OpenStack`'s services by kolla-ansible: the names are those of its `passwords.yml`.
 const KOLLA: &[Row] = &[
     ("kolla.rbd_secret_uuid", Uuid, "libvirt, for Ceph", Never),
     ("kolla.cinder_rbd_secret_uuid", Uuid, "libvirt, for Ceph", Never),
@@ -194,7 +194,7 @@ const KOLLA_SERVICES: &[&str] = &[
     "zun",
 ];
 
-/// OpenStack in Kubernetes, by Helm.
+/// `OpenStack` in Kubernetes, by Helm.
 const OPENSTACK: &[Row] = &[
     ("openstack.keystone_admin_password", PASSWORD, "operators of OpenStack", Apply),
     ("openstack.rabbitmq_admin_password", PASSWORD, "operators of RabbitMQ", Apply),

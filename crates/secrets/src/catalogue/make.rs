@@ -10,6 +10,7 @@ use sha2::Sha512;
 
 use super::Kind;
 use crate::error::{Error, Result};
+use crate::hex;
 
 /// Rounds that `mosquitto_passwd` of version 2.0 makes.
 const MOSQUITTO_ROUNDS: u32 = 101;
@@ -70,7 +71,7 @@ fn uuid_bytes() -> [u8; 16] {
 }
 
 fn uuid() -> String {
-    let hex: String = uuid_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&uuid_bytes());
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

@@ -62,16 +62,16 @@ fn everything_is_made_in_its_form() {
                 );
             }
             Kind::Key(bytes) | Kind::UrlKey(bytes) => {
-                assert_eq!(value.len(), bytes.div_ceil(3) * 4, "{}", entry.name)
+                assert_eq!(value.len(), bytes.div_ceil(3) * 4, "{}", entry.name);
             }
             Kind::Uuid => assert_eq!((value.len(), value.as_bytes()[14]), (36, b'4'), "{}", entry.name),
             Kind::ShortUuid | Kind::BcryptSalt => assert_eq!(value.len(), 22, "{}", entry.name),
             Kind::BootstrapToken => {
-                assert_eq!((value.len(), value.find('.')), (23, Some(6)), "{}", entry.name)
+                assert_eq!((value.len(), value.find('.')), (23, Some(6)), "{}", entry.name);
             }
             Kind::Cephx => assert!(value.len() == 40 && value.starts_with("AQ"), "{}", entry.name),
             Kind::SshKey => {
-                assert!(value.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "{}", entry.name)
+                assert!(value.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"), "{}", entry.name);
             }
             Kind::ShadowHash(_) => assert!(value.starts_with("$6$"), "{}", entry.name),
             Kind::MosquittoHash(_) => assert!(value.starts_with("$7$101$"), "{}", entry.name),

@@ -21,7 +21,7 @@ pub enum Reference {
     File(PathBuf),
     /// `prompt://WHAT`: a person is asked for WHAT.
     Prompt(String),
-    /// `vault://MOUNT/PATH#FIELD`: a field in the KV engine, version 2, of HashiCorp Vault or OpenBao.
+    /// `vault://MOUNT/PATH#FIELD`: a field in the KV engine, version 2, of `HashiCorp` Vault or `OpenBao`.
     Vault {
         /// Where the engine is mounted.
         mount: String,

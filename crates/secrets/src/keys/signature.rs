@@ -6,6 +6,8 @@ use freehold_types::Secret;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::hex;
+
 /// Who signs, for what.
 #[derive(Debug)]
 pub(super) struct Signer<'a> {
@@ -33,8 +35,9 @@ impl Signer<'_> {
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| *name).collect();
         let names = names.join(";");
-        let headers: String =
+        let headers: Vec<String> =
             request.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let headers = headers.concat();
         let canonical =
             format!("{}\n{}\n\n{headers}\n{names}\n{}", request.method, request.path, digest(request.body));
         let to_sign =
@@ -46,13 +49,13 @@ impl Signer<'_> {
         format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={}",
             self.access_key,
-            hex(&sign(&key, to_sign.as_bytes()))
+            hex::encode(&sign(&key, to_sign.as_bytes()))
         )
     }
 }
 
 fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(&Sha256::digest(bytes))
 }
 
 fn sign(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -60,10 +63,6 @@ fn sign(key: &[u8], message: &[u8]) -> Vec<u8> {
     let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(key) else { return Vec::new() };
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

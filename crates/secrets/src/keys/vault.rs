@@ -1,4 +1,4 @@
-//! HashiCorp Vault and OpenBao: the KV engine in version 2, over its HTTP interface
+//! `HashiCorp` Vault and `OpenBao`: the KV engine in version 2, over its HTTP interface
 //! (<https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>).
 
 use std::path::Path;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Environment, agent, answer};
 use crate::error::{Error, Result};
+use crate::hex;
 
 const ADDRESS: &str = "https://127.0.0.1:8200";
 
@@ -106,7 +107,7 @@ fn escape(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            escaped.extend(["%", &hex::encode(&[byte]).to_uppercase()]);
         }
     }
     escaped

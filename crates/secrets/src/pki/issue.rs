@@ -13,7 +13,7 @@ use super::store::Pair;
 use crate::error::{Error, Result};
 
 /// Clocks may be apart by this much.
-const BACKDATED: Duration = Duration::from_secs(300);
+const BACKDATED: Duration = Duration::from_mins(5);
 const DAY: u64 = 86_400;
 
 fn fault(item: &Item, fault: impl std::fmt::Display) -> Error {

@@ -91,10 +91,10 @@ pub fn renew(inventory: &[Item], store: &Store, options: &Options, now: Timestam
                 leaf_reason(item, current, options, &renewed.store, now)?
             }
         };
-        if let (Purpose::Authority, None, Some(pair)) = (item.purpose, reason, current) {
-            if is_ending(read::end(&item.name, pair)?, options.within_days, now) {
-                renewed.ending_authorities.push(item.name.clone());
-            }
+        if let (Purpose::Authority, None, Some(pair)) = (item.purpose, reason, current)
+            && is_ending(read::end(&item.name, pair)?, options.within_days, now)
+        {
+            renewed.ending_authorities.push(item.name.clone());
         }
         let Some(reason) = reason else { continue };
         let key = current.filter(|_| options.keep_keys).map(|pair| &pair.private_key);
@@ -197,10 +197,10 @@ fn leaf_reason(
     if options.names.contains(&item.name) {
         return Ok(Some(Reason::Asked));
     }
-    if let Some((name, authority)) = item.authority.and_then(|name| store.0.get_key_value(name)) {
-        if !read::is_signed_by(&item.name, pair, name, authority)? {
-            return Ok(Some(Reason::Authority));
-        }
+    if let Some((name, authority)) = item.authority.and_then(|name| store.0.get_key_value(name))
+        && !read::is_signed_by(&item.name, pair, name, authority)?
+    {
+        return Ok(Some(Reason::Authority));
     }
     if let Some(what) = read::difference(item, pair)? {
         return Ok(Some(Reason::Different(what)));

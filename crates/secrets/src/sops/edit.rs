@@ -142,10 +142,10 @@ pub fn section(
     let mut section: BTreeMap<String, BTreeMap<String, Secret<String>>> = BTreeMap::new();
     for piece in scan(subject, text)?.pieces {
         let Piece::Value { path, scalar, .. } = piece else { continue };
-        if let ([top, name, part], Some(plain)) = (path.as_slice(), scalar.plain()) {
-            if top == key {
-                section.entry(name.clone()).or_default().insert(part.clone(), Secret::new(plain));
-            }
+        if let ([top, name, part], Some(plain)) = (path.as_slice(), scalar.plain())
+            && top == key
+        {
+            section.entry(name.clone()).or_default().insert(part.clone(), Secret::new(plain));
         }
     }
     Ok(section)
@@ -155,17 +155,14 @@ pub fn section(
 pub fn replace_section(subject: &str, text: &str, key: &str, section: &str) -> Result<String> {
     let top = scan(subject, text)?.top;
     let mut changed = text.to_owned();
-    match top.iter().position(|entry| entry.key == key) {
-        Some(index) => {
-            let end = top.get(index + 1).map_or(text.len(), |next| next.start);
-            changed.replace_range(top[index].start..end, section);
+    if let Some(index) = top.iter().position(|entry| entry.key == key) {
+        let end = top.get(index + 1).map_or(text.len(), |next| next.start);
+        changed.replace_range(top[index].start..end, section);
+    } else {
+        if !changed.is_empty() && !changed.ends_with('\n') {
+            changed.push('\n');
         }
-        None => {
-            if !changed.is_empty() && !changed.ends_with('\n') {
-                changed.push('\n');
-            }
-            changed.push_str(section);
-        }
+        changed.push_str(section);
     }
     scan(subject, &changed)?;
     Ok(changed)

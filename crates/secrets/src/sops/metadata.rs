@@ -177,7 +177,7 @@ impl Metadata {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    fault = Some(Error::document(subject, format!("the key for {}: {error}", key.recipient)))
+                    fault = Some(Error::document(subject, format!("the key for {}: {error}", key.recipient)));
                 }
             }
         }

@@ -343,7 +343,8 @@ impl Scanner<'_> {
     fn comments(&mut self) {
         let mut at = 0;
         let covered = std::mem::take(&mut self.covered);
-        for range in covered.into_iter().chain([self.text.len()..self.text.len()]) {
+        let end = self.text.len()..self.text.len();
+        for range in covered.into_iter().chain(std::iter::once(end)) {
             if range.start >= at {
                 self.comments_between(at..range.start);
                 at = range.end.max(at);

@@ -164,7 +164,7 @@ fn whatever_is_tampered_with_gives_nothing() {
         text.replace("free_unencrypted: 1", "free_unencrypted: 2"),
         text.replace("free_unencrypted: 1", "free_unencrypted: 1\nmore_unencrypted: 1"),
         text.replace("lastmodified: \"2", "lastmodified: \"3"),
-        text.lines().filter(|line| !line.contains("mac:")).map(|line| format!("{line}\n")).collect(),
+        text.split_inclusive('\n').filter(|line| !line.contains("mac:")).collect(),
     ];
     for (index, tampered) in tampered.iter().enumerate() {
         assert_ne!(tampered, &text, "case {index} changes something");
@@ -219,11 +219,12 @@ proptest::proptest! {
         let format = [Format::Yaml, Format::Json, Format::Dotenv][usize::from(format)];
         let mut plain = String::new();
         for (index, value) in values.iter().enumerate() {
-            plain.push_str(&match format {
+            let line = match format {
                 Format::Yaml => format!("k{index}: {}\n", write::quoted(value)),
                 Format::Json => format!("{} \"k{index}\": {}", if index == 0 { "{" } else { "," }, write::quoted(value)),
                 Format::Dotenv => format!("k{index}={}\n", value.replace(['\n', '\r', '\\', '\0'], "")),
-            });
+            };
+            plain.push_str(&line);
         }
         if format == Format::Json {
             plain.push('}');

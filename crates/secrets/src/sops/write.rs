@@ -30,10 +30,11 @@ pub(super) fn scalar(scalar: &Scalar, place: Place, may_span_lines: bool) -> Res
         }
         (Scalar::Text(text), Place::Flow) => Ok(quoted(text)),
         (Scalar::Text(text), Place::Block { column }) => {
-            if may_span_lines && text.contains('\n') {
-                if let Some(block) = block(text, column + STEP) {
-                    return Ok(block);
-                }
+            if may_span_lines
+                && text.contains('\n')
+                && let Some(block) = block(text, column + STEP)
+            {
+                return Ok(block);
             }
             Ok(if is_plain(text) { text.clone() } else { quoted(text) })
         }
@@ -97,7 +98,9 @@ pub(super) fn quoted(text: &str) -> String {
             | '\u{feff}'
             | '\u{fffe}'
             | '\u{ffff}' => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
+                let number = u32::from(character);
+                let digit = |shift: u32| char::from_digit(number >> shift & 15, 16).unwrap_or('0');
+                quoted.extend(['\\', 'u', digit(12), digit(8), digit(4), digit(0)]);
             }
             other => quoted.push(other),
         }
@@ -143,7 +146,9 @@ pub(super) fn yaml(value: &Value, indent: usize, into: &mut String) {
                 entry(key, value, indent, into);
             }
         }
-        other => into.push_str(&format!("{}{}\n", " ".repeat(indent), inline(other, indent))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            into.extend([" ".repeat(indent).as_str(), inline(value, indent).as_str(), "\n"]);
+        }
     }
 }
 
@@ -151,11 +156,11 @@ fn entry(key: &str, value: &Value, indent: usize, into: &mut String) {
     let key = if is_plain(key) { key.to_owned() } else { quoted(key) };
     match value {
         Value::Object(map) if !map.is_empty() => {
-            into.push_str(&format!("{key}:\n"));
+            into.extend([key.as_str(), ":\n"]);
             yaml(value, indent + STEP, into);
         }
         Value::Array(list) if !list.is_empty() => {
-            into.push_str(&format!("{key}:\n"));
+            into.extend([key.as_str(), ":\n"]);
             for item in list {
                 let start = format!("{}- ", " ".repeat(indent + STEP));
                 let mut text = String::new();
@@ -164,7 +169,12 @@ fn entry(key: &str, value: &Value, indent: usize, into: &mut String) {
                 into.push_str(text.trim_start());
             }
         }
-        other => into.push_str(&format!("{key}: {}\n", inline(other, indent))),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => into.extend([key.as_str(), ": ", &inline(value, indent), "\n"]),
     }
 }
 
@@ -174,6 +184,6 @@ fn inline(value: &Value, indent: usize) -> String {
             .unwrap_or_else(|_| quoted(text)),
         Value::Array(_) => "[]".to_owned(),
         Value::Object(_) => "{}".to_owned(),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
