@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Directory of the files of secrets
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     dir: PathBuf,
-    /// Where the key is kept; SOPS_AGE_KEY_FILE, or the file where `sops` looks
+    /// Where the key is kept; `SOPS_AGE_KEY_FILE`, or the file where `sops` looks
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
     /// Encrypt for these public keys as well
@@ -41,7 +41,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &Arguments) -> Result<()> {
             recipients.push(recipient.clone());
         }
     }
-    let lines: String = recipients.iter().map(|recipient| format!("          - {recipient}\n")).collect();
+    let lines: Vec<String> =
+        recipients.iter().map(|recipient| format!("          - {recipient}\n")).collect();
+    let lines = lines.concat();
     let rules = format!(
         "# For whom files of secrets are encrypted: public keys of age. The first rule that fits a path counts.\n\
          creation_rules:\n    - path_regex: (^|/)secrets\\.ya?ml$|\\.sops\\.(ya?ml|json|env)$\n      key_groups:\n        - age:\n{lines}"

@@ -21,11 +21,12 @@ use freehold_types::Secret;
 
 /// Keep secrets in encrypted files, make them, and issue certificates.
 ///
-/// Files are those of SOPS with age keys, so `sops` reads and writes them too. Keys are looked for in SOPS_AGE_KEY,
-/// SOPS_AGE_KEY_FILE, FREEHOLD_SECRETS_KEY (a reference) and SOPS's default file.
+/// Files are those of SOPS with age keys, so `sops` reads and writes them too. Keys are looked for in `SOPS_AGE_KEY`,
+/// `SOPS_AGE_KEY_FILE`, `FREEHOLD_SECRETS_KEY` (a reference) and SOPS's default file.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Use the key from here and nowhere else: env://NAME, file://PATH, prompt://WHAT, vault://MOUNT/PATH#FIELD, aws://NAME
+    /// Use the key from here and nowhere else: `env://NAME`, `file://PATH`, `prompt://WHAT`,
+    /// `vault://MOUNT/PATH#FIELD`, `aws://NAME`
     #[arg(long, value_name = "REFERENCE", global = true)]
     key: Option<String>,
     #[command(subcommand)]
@@ -116,7 +117,7 @@ pub(super) fn run(arguments: &Arguments, quiet: bool) -> Result<ExitCode> {
         Command::Edit { file } => edit::run(&context, file)?,
         Command::View { file, path, json } => view(&context, file, path.as_deref(), *json)?,
         Command::Encrypt { file, output, recipient } => {
-            encrypt(&context, file, output.as_deref(), recipient)?
+            encrypt(&context, file, output.as_deref(), recipient)?;
         }
         Command::Decrypt { file, output } => decrypt(&context, file, output.as_deref())?,
         Command::Rotate { files, add, remove } => rotate(&context, files, add, remove)?,
