@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,12 +13,12 @@ use std::process::{Command, Output};
 struct World {
     directory: tempfile::TempDir,
     /// All that was told, but by `view` and `decrypt`.
-    told: std::cell::RefCell<String>,
+    told: RefCell<String>,
 }
 
 impl World {
     fn new() -> Self {
-        let world = Self { directory: tempfile::tempdir().unwrap(), told: Default::default() };
+        let world = Self { directory: tempfile::tempdir().unwrap(), told: RefCell::default() };
         fs::create_dir(world.path("run")).unwrap();
         world.runs(&["init"]);
         world
