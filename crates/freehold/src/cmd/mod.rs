@@ -7,6 +7,7 @@ mod down;
 mod image;
 mod node;
 mod platform;
+mod secrets;
 mod store;
 pub(crate) mod up;
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     /// Back up and restore the store
     #[command(subcommand)]
     Store(store::Command),
+    /// Keep secrets in encrypted files, make them, and issue certificates
+    Secrets(secrets::Arguments),
     /// Check that this host can run machines, and say how to mend what it lacks
     Doctor(doctor::Arguments),
     /// Print completions for a shell
@@ -59,6 +62,7 @@ pub(crate) fn run(
         Command::Image(command) => image::run(&command, globals.quiet),
         Command::Platform(command) => platform::run(&command, globals.quiet),
         Command::Store(command) => store::run(&command),
+        Command::Secrets(arguments) => secrets::run(&arguments, globals.quiet),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Client(command) => Ok(freehold_cli::run(&command, globals)?),
