@@ -65,6 +65,29 @@ def test_what_cannot_be_read_is_named(tmp_path):
     assert encrypted.returncode == 2 and "x.sops.yaml cannot be decrypted" in encrypted.stderr
 
 
+def test_an_encrypted_file_is_read_with_its_key_alone(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def secrets(*arguments):
+        command = [os.environ["FREEHOLD"], "secrets", *map(str, arguments)]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    (tmp_path / "a.yaml").write_text("name: x\nmachines: { m: { ssh: { host: h } } }\n")
+    (tmp_path / "late.sops.yaml").write_text("domain: hidden.example.org\n")
+    secrets("init")
+    secrets("encrypt", "late.sops.yaml")
+    assert "hidden" not in (tmp_path / "late.sops.yaml").read_text()
+    files = [tmp_path / "a.yaml", tmp_path / "late.sops.yaml"]
+    opened = platform("validate", *files, HOME=str(home))
+    assert opened.returncode == 0, opened.stderr
+    closed = platform("validate", *files, HOME=str(tmp_path))
+    assert closed.returncode == 2 and "late.sops.yaml cannot be decrypted" in closed.stderr
+    assert "age1" in closed.stderr and "hidden" not in closed.stderr
+
+
 def test_values_are_explained(tmp_path):
     (tmp_path / "a.yaml").write_text("name: x\ndomain: ${DOMAIN}\nmachines: { m: { ssh: { host: h } } }\n")
     (tmp_path / "b.yaml").write_text("profiles: { lab: { domain: lab.example.org } }\n")

@@ -14,6 +14,8 @@ use freehold_cli::terminal::Terminal;
 use freehold_platform::examples;
 use freehold_platform::load::{self, Loaded, Options};
 use freehold_platform::{Look, Report};
+use freehold_secrets::keys::{Environment, Keyring};
+use freehold_secrets::sops;
 use serde::Serialize;
 
 use crate::files;
@@ -140,12 +142,20 @@ fn load(paths: &[PathBuf], choices: &Choices) -> Result<Loaded> {
         Some(path) => of_file(path)?,
         None => BTreeMap::new(),
     };
-    let inputs = load::read(paths, &|_, _| {
-        Err("it is encrypted; open it first, into a file that is not kept, such as secrets.yaml".to_owned())
-    })
-    .map_err(Error::usage)?;
+    let inputs = load::read(paths, &decrypted).map_err(Error::usage)?;
     let variable = |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
     Ok(load::assemble(inputs, Options { profiles: &choices.profiles, variables: &variable }))
+}
+
+/// The text of an encrypted file, with the keys of this user.
+fn decrypted(path: &Path, text: &str) -> Result<String, String> {
+    let open = || {
+        let keys = Keyring::find(&Environment::of_process(None))?;
+        sops::open(&path.display().to_string(), sops::Format::of(path)?, text, &keys)
+    };
+    open()
+        .map(|opened| opened.text().expose().clone())
+        .map_err(|error: freehold_secrets::Error| error.to_string())
 }
 
 /// Keys can be explained without a platform.
