@@ -11,6 +11,9 @@ mod leases;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod namespace;
 #[cfg(test)]
+#[path = "services/peer.rs"]
+mod peer;
+#[cfg(test)]
 #[path = "services/site.rs"]
 mod site;
 #[cfg(test)]

@@ -74,7 +74,7 @@ fn pair(vrid: u8, priority: u8, private: &str, public: &str) -> Pair {
 }
 
 /// From the shop to the office.
-fn tunnel(secret: &str) -> Tunnel {
+pub(crate) fn tunnel(secret: &str) -> Tunnel {
     let phase = Proposal {
         lifetime: 3_600,
         group: 19,
@@ -99,13 +99,17 @@ fn tunnel(secret: &str) -> Tunnel {
     }
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(20), what, look).await
+}
+
+pub(crate) async fn within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{what} does not come about");
+        assert!(start.elapsed() < patience, "{what} does not come about");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -67,9 +67,10 @@ impl NetworkServices {
         let daemon = render::daemon(directory, namespace.path(), &settings);
         self.daemons.ensure(key, &daemon).await?;
         let client = Client { directory };
-        let here = || gateway.tunnels.iter().filter(|tunnel| held.contains(&tunnel.local));
-        let loaded = client.load(&render::connections(here())).await?;
-        let stages = client.settle(&here().collect::<Vec<_>>(), loaded).await?;
+        let here: Vec<&Tunnel> =
+            gateway.tunnels.iter().filter(|tunnel| held.contains(&tunnel.local)).collect();
+        let loaded = client.load(&here).await?;
+        let stages = client.settle(&here, &loaded).await?;
         let log = client.log();
         let told = gateway.tunnels.iter().map(|tunnel| {
             let name = render::name(tunnel);
@@ -96,48 +97,91 @@ fn why(gateway: &Gateway, tunnel: &Tunnel, held: &BTreeSet<Ipv4Addr>, log: &str)
     state::reason(log, &render::name(tunnel)).unwrap_or(waits).to_owned()
 }
 
+/// What the daemon was told.
+#[derive(Debug, PartialEq, Eq)]
+enum Loaded {
+    /// It knew everything.
+    Nothing,
+    /// Everything anew; these connections were up with what they had before, and were ended.
+    Anew { changed: Vec<String> },
+}
+
+/// What is remembered of the daemon: which process it is, and a digest of each connection that it knows.
+#[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Known {
+    process: String,
+    connections: BTreeMap<String, String>,
+}
+
 /// The line to the daemon of a directory.
 struct Client<'a> {
     directory: &'a Path,
 }
 
 impl Client<'_> {
-    /// Tells it the connections, unless it knows them. Says whether it had to be told.
-    async fn load(&self, connections: &str) -> Result<bool, HostError> {
+    /// Tells it the connections, unless it knows them. One that changed does not go on with what it was before: an old
+    /// key must not keep a tunnel up.
+    async fn load(&self, here: &[&Tunnel]) -> Result<Loaded, HostError> {
+        let connections = render::connections(here.iter().copied());
         replace(&self.directory.join("swanctl.conf"), connections.as_bytes())?;
         let file = self.directory.join("swanctl.loaded");
         // One that was started anew knows nothing.
         let process = std::fs::read_to_string(record_file(self.directory, PROGRAM)).unwrap_or_default();
-        let loaded = format!("{:?} {process}\n", Sha256::digest(connections.as_bytes()));
-        if std::fs::read_to_string(&file).is_ok_and(|known| known == loaded) {
-            return Ok(false);
+        let digest = |tunnel: &&Tunnel| {
+            let text = render::connections(std::iter::once(*tunnel));
+            (render::name(tunnel), format!("{:x}", Sha256::digest(text)))
+        };
+        let wanted = Known { process, connections: here.iter().map(digest).collect() };
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let known: Known = serde_json::from_str(&text).unwrap_or_default();
+        if known == wanted {
+            return Ok(Loaded::Nothing);
         }
+        let is_changed = |name: &&String| {
+            let before = known.connections.get(*name);
+            known.process == wanted.process
+                && before.is_some_and(|before| before != &wanted.connections[*name])
+        };
+        let changed: Vec<String> = wanted.connections.keys().filter(is_changed).cloned().collect();
         let until = Instant::now() + PATIENCE;
         while !self.directory.join(render::SOCKET).exists() && Instant::now() < until {
             sleep(LOOK).await;
         }
+        for name in &changed {
+            self.end(name).await;
+        }
         self.run(&["--load-all", "--clear", "--noprompt"]).await?;
-        replace(&file, loaded.as_bytes())?;
-        Ok(true)
+        let text = serde_json::to_string(&wanted).map_err(|error| {
+            HostError::Failed(format!("what strongSwan knows cannot be written: {error}"))
+        })?;
+        replace(&file, text.as_bytes())?;
+        Ok(Loaded::Anew { changed })
+    }
+
+    /// Ends a connection with all that it carries; that it is gone by now is as good.
+    async fn end(&self, name: &str) {
+        let _ = self.run(&["--terminate", "--ike", name, "--force", "--timeout", "1"]).await;
     }
 
     /// Ends what it must not keep, begins what has to be, and waits a little for what begins.
-    async fn settle(&self, here: &[&Tunnel], loaded: bool) -> Result<BTreeMap<String, Stage>, HostError> {
+    async fn settle(&self, here: &[&Tunnel], loaded: &Loaded) -> Result<BTreeMap<String, Stage>, HostError> {
         let names: BTreeMap<String, &Tunnel> =
             here.iter().map(|tunnel| (render::name(tunnel), *tunnel)).collect();
         let mut stages = state::stages(&self.run(&["--list-sas"]).await?);
         for name in stages.keys().filter(|name| !names.contains_key(*name)) {
-            // Gone by now is as good.
-            let _ = self.run(&["--terminate", "--ike", name, "--force", "--timeout", "1"]).await;
+            self.end(name).await;
         }
-        if !loaded {
-            let idle = names.iter().filter(|(name, tunnel)| {
-                let asked = matches!(stages.get(*name), Some(Stage::Up | Stage::Connecting));
-                tunnel.start_action == StartAction::Start && !asked
-            });
-            // How that went is told by the log.
-            join_all(idle.map(|(name, _)| self.begin(name))).await;
-        }
+        let idle = names.iter().filter(|(name, tunnel)| {
+            let asked = matches!(stages.get(*name), Some(Stage::Up | Stage::Connecting));
+            // What is new to it, it begins by itself.
+            let knew = match loaded {
+                Loaded::Nothing => true,
+                Loaded::Anew { changed } => changed.contains(*name),
+            };
+            tunnel.start_action == StartAction::Start && !asked && knew
+        });
+        // How that went is told by the log.
+        join_all(idle.map(|(name, _)| self.begin(name))).await;
         let until = Instant::now() + BEGINNING;
         loop {
             stages = state::stages(&self.run(&["--list-sas"]).await?);

@@ -70,11 +70,13 @@ async fn strongswan_takes_every_algorithm() {
         ObjectKey { kind: freehold_types::agent::ObjectKind::Gateway, id: freehold_types::Id::from_u64(1) };
     daemons.ensure(key, &render::daemon(directory.path(), namespace.path(), &settings)).await.unwrap();
     let client = Client { directory: directory.path() };
-    let loaded = client.load(&rendered(&gateway)).await;
+    let tunnels: Vec<&Tunnel> = gateway.tunnels.iter().collect();
+    let loaded = client.load(&tunnels).await;
+    let again = client.load(&tunnels).await;
     let listed = client.run(&["--list-conns"]).await;
     daemons.stop(directory.path(), PROGRAM).await.unwrap();
     namespace.remove().unwrap();
-    assert!(loaded.unwrap());
+    assert_eq!((loaded.unwrap(), again.unwrap()), (Loaded::Anew { changed: Vec::new() }, Loaded::Nothing));
     let listed = listed.unwrap();
     assert!(gateway.tunnels.iter().all(|tunnel| listed.contains(&render::name(tunnel))), "{listed}");
 }
