@@ -95,9 +95,7 @@ async fn a_guest_that_switches_itself_off_stays_off() {
     stage.boots(1);
     heard(&mut events, &stage).await;
 
-    let console = stage.type_letter(b'o');
-    stage.reaches("Shutoff", "Shutdown").await;
-    drop(console);
+    stage.types_until(b'o', "Shutoff", "Shutdown").await;
     heard(&mut events, &stage).await;
     assert_eq!(stage.ensure().await.unwrap().state, "Shutoff");
     assert!(stage.memory.guest_off);

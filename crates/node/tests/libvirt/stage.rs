@@ -255,12 +255,24 @@ impl Stage {
         run("ip", &["link", "del", &self.bridge]);
     }
 
-    /// Types a letter on the serial console. QEMU reads it while the console stays open.
-    pub(crate) fn type_letter(&self, letter: u8) -> File {
+    /// Types a letter on the serial console until the machine is in a state. QEMU may miss what comes before it has
+    /// noticed that the console is open.
+    pub(crate) async fn types_until(&self, letter: u8, state: &str, reason: &str) {
         let console = virsh(&["ttyconsole", &self.domain()]);
         let mut console = File::options().write(true).open(console.trim()).unwrap();
-        console.write_all(&[letter]).unwrap();
-        console
+        let (start, wanted) = (Instant::now(), (state.to_owned(), reason.to_owned()));
+        while start.elapsed() < PATIENCE {
+            // The other end goes with the machine.
+            let _ = console.write_all(&[letter]);
+            let typed = Instant::now();
+            while typed.elapsed() < Duration::from_secs(2) {
+                if self.state().await == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        panic!("typed {:?} until {wanted:?}, and it is {:?}", char::from(letter), self.state().await);
     }
 }
 
