@@ -69,6 +69,7 @@ class Host:
         self.keeper = None
         self.processes = []
         self.stations = []
+        self.cables = []
 
     def __enter__(self):
         for directory in OWN:
@@ -77,6 +78,7 @@ class Host:
         self.configure()
         run("ip", "netns", "add", self.space)
         run("ip", "link", "add", self.uplink, "type", "veth", "peer", "name", "eth0", "netns", self.space)
+        self.cables.append(self.uplink)
         run("ip", "link", "set", self.uplink, "master", self.wire.name, "up")
         self.inside("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         for link in "eth0", "lo":
@@ -84,6 +86,7 @@ class Host:
         if self.world:
             outside = f"{self.world.name[:10]}{self.name[:4]}"
             run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth1", "netns", self.space)
+            self.cables.append(outside)
             run("ip", "link", "set", outside, "master", self.world.name, "up")
         try:
             self.keeper = self.keep()
@@ -170,15 +173,16 @@ class Host:
         wait_for(f"the libvirt of {self.name} answers", answers)
 
     def pids(self):
-        """Every process in the host's network, but the one that holds it; guests have mount namespaces of their own."""
-        own = os.readlink(f"/proc/{self.keeper.pid}/ns/net")
+        """Every process of the host but the one that holds it. Guests have mounts of their own, gateways networks."""
+        spaces = {kind: os.readlink(f"/proc/{self.keeper.pid}/ns/{kind}") for kind in ("net", "mnt")}
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if os.readlink(entry / "ns/net") == own and int(entry.name) != self.keeper.pid:
-                    found.append(int(entry.name))
+                own = any(os.readlink(entry / "ns" / kind) == space for kind, space in spaces.items())
             except OSError:
                 continue
+            if own and int(entry.name) != self.keeper.pid:
+                found.append(int(entry.name))
         return found
 
     def named(self, name):
@@ -218,6 +222,9 @@ class Host:
         if self.keeper:
             self.keeper.kill()
             self.keeper.wait()
+        # A kernel may keep a namespace for a while; its cables go now.
+        for end in self.cables:
+            run("ip", "link", "delete", end)
         for space in [*self.stations, self.space]:
             run("ip", "netns", "delete", space)
 
