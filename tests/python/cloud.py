@@ -33,6 +33,15 @@ def wait_for(what, condition, patience=PATIENCE):
     raise AssertionError(f"not within {patience} s: {what}")
 
 
+def greeting(address, port):
+    """What a server says first, as far as there is one."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as stream:
+            return stream.recv(64).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def key_in(text):
     """The key or password that a mail hands over."""
     return re.search(r"^    (\S{16,})$", text, re.MULTILINE).group(1)

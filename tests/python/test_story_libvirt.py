@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import kowabunga as sdk
 import pytest
 from client import Client, refused
-from cloud import wait_for
+from cloud import greeting, wait_for
 
 MIB, GIB = 1 << 20, 1 << 30
 #: How long a guest may take to boot without hardware acceleration, in seconds.
@@ -233,15 +233,6 @@ def network(story, name, private, prefix):
     gateways = [sdk.IpRange(first=f"{prefix}.2", last=f"{prefix}.9")]
     wish = sdk.Subnet(name=name, cidr=f"{prefix}.0/24", gateway=f"{prefix}.1", gw_pool=gateways)
     return made, story.operator.create_v_net_subnet(vnet_id=made, subnet=wish).id
-
-
-def greeting(address, port):
-    """What a server says first, as far as there is one."""
-    try:
-        with socket.create_connection((address, port), timeout=2) as stream:
-            return stream.recv(64).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def test_a_gateway_and_a_balancer_lead_to_a_machine(story):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import kowabunga as sdk
 import pytest
 from client import Client
-from cloud import wait_for
+from cloud import greeting, wait_for
 from hosts import Cloud, Pings
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -215,15 +215,6 @@ def test_nobody_takes_the_address_of_another(story):
     stolen = [frame for frame in frames if frame[12:24] == mac and frame[24:28] == "0806" and frame[56:64] != hexadecimal(thief)]
     assert not stolen, "no announcement in another's name got across"
     assert pings(story, "red-2", router) and pings(story, "red-1", victim)
-
-
-def greeting(address, number):
-    """What a server says first."""
-    try:
-        with socket.create_connection((address, number), timeout=2) as stream:
-            return stream.recv(64).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def test_forwards_and_rules_pass_what_they_say_and_nothing_else(story):

@@ -20,14 +20,9 @@ const MOST_WAIT: Duration = Duration::from_mins(1);
 /// Starts the task.
 pub(crate) fn start(store: &Store, supervisor: &Supervisor) {
     let store = store.clone();
-    supervisor.keep("finalizer", move |mut shutdown| {
+    supervisor.keep_until_stop("finalizer", move || {
         let store = store.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = run(&store) => {}
-            }
-        }
+        async move { run(&store).await }
     });
 }
 

@@ -25,14 +25,9 @@ const PIECE: usize = 200;
 /// Starts the task.
 pub(crate) fn start(store: &Store, keep_log: Duration, supervisor: &Supervisor) {
     let store = store.clone();
-    supervisor.keep("housekeeping", move |mut shutdown| {
+    supervisor.keep_until_stop("housekeeping", move || {
         let store = store.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = run(&store, keep_log) => {}
-            }
-        }
+        async move { run(&store, keep_log).await }
     });
 }
 

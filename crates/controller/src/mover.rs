@@ -19,14 +19,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Starts the task.
 pub(crate) fn start(store: &Store, supervisor: &Supervisor) {
     let store = store.clone();
-    supervisor.keep("mover", move |mut shutdown| {
+    supervisor.keep_until_stop("mover", move || {
         let store = store.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = run(&store) => {}
-            }
-        }
+        async move { run(&store).await }
     });
 }
 

@@ -55,6 +55,22 @@ impl Supervisor {
         tasks.spawn(task.instrument(tracing::info_span!("task", name)));
     }
 
+    /// As [`Supervisor::keep`], for work that may be dropped at any await when the stop comes.
+    pub fn keep_until_stop<F>(&self, name: &'static str, work: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.keep(name, move |mut shutdown| {
+            let work = work();
+            async move {
+                tokio::select! {
+                    () = shutdown.requested() => {}
+                    () = work => {}
+                }
+            }
+        });
+    }
+
     /// Runs a task that must go on: when it ends before the stop, it is started again after a pause.
     pub fn keep<F>(&self, name: &'static str, task: impl Fn(Shutdown) -> F + Send + Sync + 'static)
     where

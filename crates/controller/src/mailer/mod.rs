@@ -61,14 +61,9 @@ pub(crate) fn start(store: &Store, config: &SmtpConfig, supervisor: &Supervisor)
         from: Arc::new(from),
         pace: config.pace,
     };
-    supervisor.keep("mailer", move |mut shutdown| {
+    supervisor.keep_until_stop("mailer", move || {
         let mailer = mailer.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = mailer.run() => {}
-            }
-        }
+        async move { mailer.run().await }
     });
     Ok(())
 }

@@ -12,14 +12,9 @@ use super::Hub;
 /// Starts the task.
 pub(crate) fn start(hub: &Hub, supervisor: &Supervisor) {
     let hub = hub.clone();
-    supervisor.keep("dispatcher", move |mut shutdown| {
+    supervisor.keep_until_stop("dispatcher", move || {
         let hub = hub.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = run(&hub) => {}
-            }
-        }
+        async move { run(&hub).await }
     });
 }
 

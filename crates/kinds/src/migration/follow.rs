@@ -158,7 +158,7 @@ fn end(
         }
     }
     transaction.update(instance, spec);
-    for volume in instance.spec.volumes.iter().filter_map(|id| snapshot.get::<Volume>(*id)) {
+    for volume in plan::volumes(instance, snapshot) {
         let Some(twin) = volume.spec.twin.clone() else { continue };
         let (agent, other) =
             if left { (twin.agent, volume.spec.agent) } else { (volume.spec.agent, twin.agent) };

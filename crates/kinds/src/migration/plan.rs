@@ -61,7 +61,8 @@ impl<'a> Needs<'a> {
     }
 }
 
-fn volumes<'a>(
+/// The volumes of a machine, in order.
+pub(super) fn volumes<'a>(
     instance: &'a Object<Instance>,
     snapshot: &'a Snapshot,
 ) -> impl Iterator<Item = &'a Object<Volume>> {
